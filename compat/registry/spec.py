@@ -1,0 +1,158 @@
+"""The shape of `models.yaml`: what is known of a model without the network, frozen and typed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from compat.outcomes import Blame, Outcome
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-._][a-z0-9]+)*$")]
+
+
+class Frozen(BaseModel):
+    """Base of every registry value: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ModelClass(StrEnum):
+    """Which auto class of transformers loads the model."""
+
+    CAUSAL_LM = "causal-lm"
+    SEQ2SEQ = "seq2seq"
+    IMAGE_TEXT = "image-text"
+
+
+class TokenizerKind(StrEnum):
+    """How the model's own tokenizer cuts text; a twin's tokenizer is trained in the same kind."""
+
+    BYTE_LEVEL_BPE = "byte-level-bpe"
+    SENTENCEPIECE_BPE = "sentencepiece-bpe"
+    UNIGRAM = "unigram"
+
+
+class BlockFacts(Frozen):
+    """A stack of blocks: how many, of what class, and where transformers keeps them."""
+
+    count: int = Field(gt=0)
+    block_class: str = Field(alias="class", description="class name of one block")
+    path: str = Field(description="module path of the list, reported and never relied on")
+
+
+class WidthFacts(Frozen):
+    """Widths of the (text) decoder."""
+
+    hidden: int = Field(gt=0)
+    vocabulary: int = Field(gt=0)
+    heads: int | None = Field(default=None, description="query heads; null without attention")
+    key_value_heads: int | None = None
+    head: int | None = Field(default=None, description="width of one head's value output")
+
+
+class CheckpointFacts(Frozen):
+    """The checkpoint as stored on the hub. Sizes in GB are 10^9 bytes."""
+
+    dtype: str = Field(description="float32, bfloat16, float16, or mxfp4")
+    gb: float = Field(gt=0)
+    quantization: str | None = Field(
+        default=None, description="quant_method where the stored weights are quantized"
+    )
+    gated: Literal[False, "auto", "manual"] | None = Field(
+        default=False, description="null where it is not known"
+    )
+    license: str
+    revision: str | None = Field(default=None, description="null until resolved on a hub")
+
+
+class Evidence(Frozen):
+    """Where the facts come from."""
+
+    confidence: Literal["verified", "memory", "unsure"]
+    sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class When(Frozen):
+    """Conditions of this machine under which a known failure is expected; all must hold."""
+
+    packages: dict[str, str] = Field(
+        default_factory=dict, description="package -> version specifier, such as '>=5.23,<6'"
+    )
+    cpu_flag: str | None = Field(default=None, description="such as avx512_bf16")
+    cuda_capability: str | None = Field(default=None, description="specifier, such as '<9.0'")
+
+
+class Raises(Frozen):
+    """The exception that a known failure shows."""
+
+    type: str = Field(description="class name, such as AssertionError or RuntimeError")
+    match: str = Field(description="regular expression searched in the message")
+
+
+class KnownFailure(Frozen):
+    """A strict expectation of failure. Patterns are globs over case coordinates."""
+
+    model: str = Field(default="*", description="only in the rows for several models")
+    family: str = Field(default="*", description="only in the rows for several models")
+    check: str
+    mode: str = "*"
+    device: str = "*"
+    weights: str = "*"
+    wrapper: str = "*"
+    outcome: Literal[Outcome.FAILED, Outcome.CRASHED, Outcome.TIMEOUT] = Outcome.FAILED
+    raises: Raises | None = Field(default=None, description="obligatory where outcome is failed")
+    blame: Blame
+    reason: str
+    issue: str | None = Field(default=None, description="address of the upstream report")
+    when: When = When()
+    line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")
+
+
+class ModelSpec(Frozen):
+    """One model of the registry."""
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="organisation/name on the hub")
+    slug: Slug = Field(description="short name in test ids; unique; by default the name of `id`")
+    aliases: tuple[str, ...] = ()
+    family: str
+    model_class: ModelClass = Field(alias="class")
+    architecture: str = Field(description="the class that transformers builds")
+    native: bool = Field(default=True, description="false: transformers has no class of its own")
+    remote_code: bool = False
+    config: dict[str, Any] = Field(description="keys of the hub's config.json, with model_type")
+    config_fix: dict[str, Any] = Field(
+        default_factory=dict, description="what transformers needs besides, with the note why"
+    )
+    blocks: BlockFacts = Field(description="decoder blocks")
+    encoder: BlockFacts | None = None
+    vision: BlockFacts | None = None
+    widths: WidthFacts
+    parameters: int = Field(gt=0, description="tied weights counted once")
+    checkpoint: CheckpointFacts
+    tokenizer: TokenizerKind
+    chat_template: bool | None = Field(default=None, description="null where it is not known")
+    requires: tuple[str, ...] = Field(default=(), description="packages it can't be loaded without")
+    optional: tuple[str, ...] = Field(default=(), description="packages that make it faster")
+    modes: tuple[str, ...] | None = Field(default=None, description="default: every mode")
+    max_loss: float | None = Field(default=None, description="bound for hub weights' loss, nats")
+    known_failures: tuple[KnownFailure, ...] = ()
+    evidence: Evidence
+    line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")
+
+    @property
+    def model_type(self) -> str:
+        """The `model_type` of its config."""
+        return str(self.config["model_type"])
+
+
+class Registry(Frozen):
+    """All of `models.yaml`."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    models: tuple[ModelSpec, ...]
+    known_failures: tuple[KnownFailure, ...] = Field(
+        default=(), description="rows for several models, by `model` and `family` globs"
+    )

@@ -1,0 +1,1 @@
+"""Records of a run, and what follows from them. Imports no torch."""
