@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from compat.outcomes import Blame, Outcome
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-._][a-z0-9]+)*$")]
+
+ModeName = Literal[
+    "fp32", "bf16", "fp16", "int8", "nf4", "fp4", "disk-offload", "cpu-offload", "auto", "native"
+]
+"""The modes a model may be restricted to: `compat.targets.Mode`, a floor above, less `meta`."""
+
+
+def _checked_regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _checked_specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f"not a version specifier such as '>=5.23,<6': {text!r}") from error
+    return text
+
+
+Regex = Annotated[str, AfterValidator(_checked_regex)]
+Specifier = Annotated[str, AfterValidator(_checked_specifier)]
+
+
+class UnknownModelError(LookupError):
+    """No model of the registry has that id, alias or slug."""
 
 
 class Frozen(BaseModel):
@@ -39,7 +72,15 @@ class BlockFacts(Frozen):
 
     count: int = Field(gt=0)
     block_class: str = Field(alias="class", description="class name of one block")
+    other_classes: tuple[str, ...] = Field(
+        default=(), description="further class names where the stack mixes kinds"
+    )
     path: str = Field(description="module path of the list, reported and never relied on")
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """Names of every class that occurs in the stack."""
+        return frozenset((self.block_class, *self.other_classes))
 
 
 class WidthFacts(Frozen):
@@ -63,7 +104,7 @@ class CheckpointFacts(Frozen):
     gated: Literal[False, "auto", "manual"] | None = Field(
         default=False, description="null where it is not known"
     )
-    license: str
+    license: str | None = Field(description="tag on the hub; null where there is none")
     revision: str | None = Field(default=None, description="null until resolved on a hub")
 
 
@@ -78,18 +119,18 @@ class Evidence(Frozen):
 class When(Frozen):
     """Conditions of this machine under which a known failure is expected; all must hold."""
 
-    packages: dict[str, str] = Field(
+    packages: dict[str, Specifier] = Field(
         default_factory=dict, description="package -> version specifier, such as '>=5.23,<6'"
     )
     cpu_flag: str | None = Field(default=None, description="such as avx512_bf16")
-    cuda_capability: str | None = Field(default=None, description="specifier, such as '<9.0'")
+    cuda_capability: Specifier | None = Field(default=None, description="specifier, such as '<9.0'")
 
 
 class Raises(Frozen):
     """The exception that a known failure shows."""
 
     type: str = Field(description="class name, such as AssertionError or RuntimeError")
-    match: str = Field(description="regular expression searched in the message")
+    match: Regex = Field(description="regular expression searched in the message")
 
 
 class KnownFailure(Frozen):
@@ -110,12 +151,29 @@ class KnownFailure(Frozen):
     when: When = When()
     line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")
 
+    @model_validator(mode="after")
+    def _failed_says_what_it_raises(self) -> Self:
+        if self.outcome is Outcome.FAILED and self.raises is None:
+            raise ValueError(
+                "missing key 'raises' (type and match): obligatory where outcome is failed"
+            )
+        return self
+
+
+def _default_slug(given: dict[str, Any]) -> str:
+    name: str = given["id"].rpartition("/")[2]
+    return name.lower()
+
 
 class ModelSpec(Frozen):
     """One model of the registry."""
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="organisation/name on the hub")
-    slug: Slug = Field(description="short name in test ids; unique; by default the name of `id`")
+    slug: Slug = Field(
+        default_factory=_default_slug,
+        validate_default=True,
+        description="short name in test ids; unique; by default the name part of `id`, lower-case",
+    )
     aliases: tuple[str, ...] = ()
     family: str
     model_class: ModelClass = Field(alias="class")
@@ -136,7 +194,7 @@ class ModelSpec(Frozen):
     chat_template: bool | None = Field(default=None, description="null where it is not known")
     requires: tuple[str, ...] = Field(default=(), description="packages it can't be loaded without")
     optional: tuple[str, ...] = Field(default=(), description="packages that make it faster")
-    modes: tuple[str, ...] | None = Field(default=None, description="default: every mode")
+    modes: tuple[ModeName, ...] | None = Field(default=None, description="default: every mode")
     max_loss: float | None = Field(default=None, description="bound for hub weights' loss, nats")
     known_failures: tuple[KnownFailure, ...] = ()
     evidence: Evidence
@@ -156,3 +214,17 @@ class Registry(Frozen):
     known_failures: tuple[KnownFailure, ...] = Field(
         default=(), description="rows for several models, by `model` and `family` globs"
     )
+
+    @cached_property
+    def by_name(self) -> dict[str, ModelSpec]:
+        """Every model by its id, its aliases and its slug."""
+        return {name: spec for spec in self.models for name in (spec.slug, *spec.aliases, spec.id)}
+
+    def by_id(self, name: str) -> ModelSpec:
+        """The model of that id, alias or slug. Raises UnknownModelError with what is near."""
+        try:
+            return self.by_name[name]
+        except KeyError:
+            near = get_close_matches(name, self.by_name, n=3, cutoff=0.6)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise UnknownModelError(f"no model {name!r} in the registry{hint}") from None
