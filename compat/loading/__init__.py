@@ -1,0 +1,1 @@
+"""From a target to a loaded model and back to free memory: requirements, load, release."""

@@ -1,0 +1,272 @@
+"""One loader for every mode: dtype, placement, quantization and attention are explicit."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compat.loading.loaded import (
+    IncompleteCheckpointError,
+    Loaded,
+    LoadOptions,
+    MissingTokenizerError,
+    UnknownQuantizationError,
+)
+from compat.loading.memory import footprint, resident_bytes
+from compat.loading.placement import (
+    DeviceMap,
+    describe_placement,
+    device_map,
+    offload_from_gpu,
+    verify_offload,
+)
+from compat.loading.quantization import (
+    bitsandbytes_config,
+    keep_canonical_layout,
+    quantized_share,
+    wrong_shapes,
+)
+from compat.loading.quiet import without_noise, without_progress_bars
+from compat.loading.release import release
+from compat.outcomes import NotApplicable
+from compat.registry.spec import ModelClass, ModelSpec
+from compat.results.record import Measures
+from compat.targets import Checkpoint, Device, Mode, Target
+
+__all__ = ["IncompleteCheckpointError", "LoadOptions", "Loaded", "load", "release"]
+
+AUTO_CLASSES: dict[ModelClass, str] = {
+    ModelClass.CAUSAL_LM: "AutoModelForCausalLM",
+    ModelClass.SEQ2SEQ: "AutoModelForSeq2SeqLM",
+    ModelClass.IMAGE_TEXT: "AutoModelForImageTextToText",
+}
+
+TOKENIZER_FILES: tuple[str, ...] = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+    "tekken.json",
+)
+"""One of them is in every checkpoint that carries a tokenizer."""
+
+KEYS_SHOWN = 8
+
+
+def load(
+    target: Target, spec: ModelSpec, checkpoint: Checkpoint, options: LoadOptions | None = None
+) -> Loaded:
+    """Load a checkpoint as the target says.
+
+    Raises NotApplicable where the mode has no meaning for this checkpoint, a `LoadError` where
+    the loader finds it incomplete, and whatever transformers raises; `compat.outcomes.triage`
+    tells which of that is a reason not to run. Nothing stays behind after an error.
+    """
+    if target.mode is Mode.META:
+        raise ValueError("a model of mode meta is built from its config, not loaded")
+    options = options or LoadOptions()
+    with ExitStack() as undo:
+        undo.enter_context(without_noise())
+        started, resident = time.perf_counter(), resident_bytes()
+        tokenizer = _load_tokenizer(checkpoint.folder, spec, options)
+        model, measures = _load_model(target, spec, checkpoint.folder, options, undo)
+        weights = footprint(model)
+        measures |= {
+            "load_seconds": time.perf_counter() - started,
+            "weights_bytes": weights.stored,
+            "offloaded_bytes": weights.offloaded,
+            "resident_bytes_before": resident,
+            "resident_bytes_after": resident_bytes(),
+        }
+        kept = undo.pop_all()
+    return Loaded(target, checkpoint, model, tokenizer, measures, undo=kept)
+
+
+def load_dtype(target: Target) -> torch.dtype | str:
+    """The dtype of everything that is not quantized; "auto" for weights as they are stored.
+
+    Quantized modes compute in bfloat16 on a GPU and in float32 on a CPU.
+    """
+    traits = target.mode.traits
+    if traits.dtype is None:
+        return "auto"
+    if traits.quantization is not None and target.device is Device.GPU:
+        return torch.bfloat16
+    dtype: torch.dtype = getattr(torch, traits.dtype)
+    return dtype
+
+
+def supported_attention(model_class: Any, wanted: str) -> str:
+    """Give sdpa up for eager where the model's class says that it does not support it."""
+    if wanted == "sdpa" and not getattr(model_class, "_supports_sdpa", False):
+        return "eager"
+    return wanted
+
+
+def _load_tokenizer(folder: Path, spec: ModelSpec, options: LoadOptions) -> Any:
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise MissingTokenizerError(
+            f"the checkpoint of {spec.id} holds no tokenizer: none of {', '.join(TOKENIZER_FILES)}"
+        )
+    return AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=_trusts(spec, options)
+    )
+
+
+def _load_model(
+    target: Target, spec: ModelSpec, folder: Path, options: LoadOptions, undo: ExitStack
+) -> tuple[Any, Measures]:
+    import transformers
+
+    auto_class = getattr(transformers, AUTO_CLASSES[spec.model_class])
+    trust = _trusts(spec, options)
+    config = transformers.AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=trust, **spec.config_fix
+    )
+    _judge_stored_quantization(config, target)
+    model_class = _model_class(auto_class, config, folder, trust)
+    attention = supported_attention(model_class, options.attention)
+    dtype, placement = load_dtype(target), device_map(target)
+    arguments = _quantization_arguments(target, dtype) | _offload_arguments(target, options, undo)
+    with without_progress_bars():
+        model, info = auto_class.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            device_map=placement,
+            attn_implementation=attention,
+            use_safetensors=_safetensors_only(folder, options),
+            ignore_mismatched_sizes=True,  # collected in `info`, and raised with their names below
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=trust,
+            **arguments,
+        )
+    _refuse_incomplete(model, info, spec)
+    workaround = None if options.repack_4bit_on_cpu else _work_around(model, target)
+    if "offload_folder" in arguments:
+        offload_from_gpu(model, target, Path(arguments["offload_folder"]))
+    verify_offload(model, target)
+    measures = _measures(model, dtype, placement, info, target)
+    return model.eval(), measures | {"workaround": workaround}
+
+
+def _trusts(spec: ModelSpec, options: LoadOptions) -> bool:
+    """Consent counts for models that need it: a native class is never replaced by remote code."""
+    return options.trust_remote_code and spec.remote_code
+
+
+def _model_class(auto_class: Any, config: Any, folder: Path, trust: bool) -> Any:
+    """Find the class that `auto_class` is going to build, to read its flags.
+
+    None where there is none: `from_pretrained` says why, and better.
+    """
+    reference = getattr(config, "auto_map", {}).get(auto_class.__name__)
+    if trust and reference:
+        from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+        return get_class_from_dynamic_module(reference, folder, local_files_only=True)
+    if type(config) not in auto_class._model_mapping:
+        return None
+    from transformers.models.auto.auto_factory import _get_model_class
+
+    return _get_model_class(config, auto_class._model_mapping)
+
+
+def _judge_stored_quantization(config: Any, target: Target) -> None:
+    """Settle what a mode means for a checkpoint that is stored quantized.
+
+    Float modes dequantize on loading where the method can. Raises NotApplicable where the mode
+    can't be had, UnknownQuantizationError where transformers would load the codes as weights.
+    """
+    stored = getattr(config, "quantization_config", None)
+    if stored is None:
+        return
+    from transformers.quantizers.auto import AutoHfQuantizer, AutoQuantizationConfig
+
+    method = stored.get("quant_method") if isinstance(stored, dict) else stored.quant_method
+    if not AutoHfQuantizer.supports_quant_method(stored):
+        raise UnknownQuantizationError(f"transformers does not know quant_method {method!r}")
+    if target.mode is Mode.NATIVE:
+        return
+    if target.mode.traits.quantization is not None:
+        raise NotApplicable(f"{target.mode}, for the checkpoint is stored quantized ({method})")
+    if not isinstance(stored, dict):
+        stored = stored.to_dict()
+    if not hasattr(AutoQuantizationConfig.from_dict(dict(stored)), "dequantize"):
+        raise NotApplicable(f"{target.mode}, for {method} weights can't be dequantized on loading")
+    config.quantization_config = {**stored, "dequantize": True}
+
+
+def _quantization_arguments(target: Target, dtype: torch.dtype | str) -> dict[str, Any]:
+    scheme = target.mode.traits.quantization
+    if scheme is None:
+        return {}
+    if isinstance(dtype, str):
+        raise ValueError(f"{target.mode} needs a compute dtype, not {dtype!r}")
+    return {"quantization_config": bitsandbytes_config(scheme, dtype)}
+
+
+def _offload_arguments(target: Target, options: LoadOptions, undo: ExitStack) -> dict[str, Any]:
+    if target.mode not in (Mode.DISK_OFFLOAD, Mode.CPU_OFFLOAD, Mode.AUTO):
+        return {}
+    folder = tempfile.TemporaryDirectory(prefix="compat-offload-", dir=options.offload_folder)
+    return {"offload_folder": undo.enter_context(folder)}
+
+
+def _safetensors_only(folder: Path, options: LoadOptions) -> bool:
+    """Pickles run code when they are read: only with consent, and only where there is no choice."""
+    return not options.allow_pickle or any(folder.glob("*.safetensors"))
+
+
+def _refuse_incomplete(model: Any, info: dict[str, Any], spec: ModelSpec) -> None:
+    """Raise IncompleteCheckpointError for weights that the checkpoint did not fill.
+
+    Tied weights and buffers that are computed are not among transformers' missing keys.
+    """
+    problems = [f"{key} is missing" for key in sorted(info["missing_keys"])]
+    problems += [
+        f"{key} is {tuple(stored)} and should be {tuple(expected)}"
+        for key, stored, expected in sorted(info["mismatched_keys"])
+    ]
+    problems += [
+        f"{wrong.layer}.weight is {wrong.stored} and should be {wrong.expected}"
+        for wrong in (wrong_shapes(model) if getattr(model, "is_quantized", False) else ())
+    ]
+    problems += [str(message) for message in info["error_msgs"]]
+    if problems:
+        shown = "\n  ".join(problems[:KEYS_SHOWN])
+        more = f"\n  and {len(problems) - KEYS_SHOWN} more" if len(problems) > KEYS_SHOWN else ""
+        raise IncompleteCheckpointError(
+            f"the checkpoint does not fill {type(model).__name__} ({spec.id}):\n  {shown}{more}"
+        )
+
+
+def _work_around(model: Any, target: Target) -> str | None:
+    if target.device is not Device.CPU:
+        return None
+    workaround = keep_canonical_layout(model)
+    return None if workaround is None else workaround.name
+
+
+def _measures(
+    model: Any, dtype: torch.dtype | str, placement: DeviceMap, info: dict[str, Any], target: Target
+) -> Measures:
+    quantized = target.mode.traits.quantization is not None
+    return {
+        "dtype": str(model.dtype if isinstance(dtype, str) else dtype).removeprefix("torch."),
+        "attention": str(model.config._attn_implementation),
+        "device_map": describe_placement(model, placement),
+        "quantized_share": quantized_share(model) if quantized else None,
+        "unexpected_keys": len(info["unexpected_keys"]),
+    }

@@ -1,0 +1,87 @@
+"""What a loaded model occupies, and giving memory back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a model's weights are stored in, each storage counted once."""
+
+    stored: int
+    """All parameters and buffers, and the scales and codes of quantized layers."""
+    offloaded: int
+    """The part of `stored` that waits elsewhere: meta tensors of an offloaded model."""
+
+
+def footprint(model: nn.Module) -> Footprint:
+    """Measure a model's weights.
+
+    `PreTrainedModel.get_memory_footprint` leaves out what quantized layers keep beside their
+    weight (absmax, code book, row scales) and counts tied weights of meta tensors twice.
+    """
+    stored: dict[int, int] = {}
+    offloaded: dict[int, int] = {}
+    for tensor in _weight_tensors(model):
+        if tensor.is_meta:
+            # Tied meta parameters are one object; they have no storage to be told apart by.
+            offloaded[id(tensor)] = tensor.numel() * tensor.element_size()
+        else:
+            storage = tensor.untyped_storage()
+            stored[storage.data_ptr()] = storage.nbytes()
+    waiting = sum(offloaded.values())
+    return Footprint(stored=sum(stored.values()) + waiting, offloaded=waiting)
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def return_freed_memory() -> None:
+    """Collect garbage and hand freed memory back: CUDA's cache to the driver, malloc's to the OS.
+
+    glibc keeps what was freed for the next allocation; over many models of differing sizes its
+    arenas grow although nothing is alive.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only; musl has none
+        if trim is not None:
+            trim(0)
+
+
+def _weight_tensors(model: nn.Module) -> Iterator[Tensor]:
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                yield tensor
+        yield from _quantization_tensors(module)
+
+
+def _quantization_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """What a bitsandbytes layer keeps beside its codes: row scales, absmax, code books."""
+    weight = module._parameters.get("weight")
+    # The row scales of an 8-bit weight move from it to the layer's state at the first forward.
+    for holder in (weight, getattr(module, "state", None)):
+        scales = getattr(holder, "SCB", None)
+        if isinstance(scales, Tensor):
+            yield scales
+    state = getattr(weight, "quant_state", None)
+    while state is not None:  # double quantization nests a second state
+        for name in ("absmax", "code", "offset"):
+            tensor = getattr(state, name, None)
+            if isinstance(tensor, Tensor):
+                yield tensor
+        state = getattr(state, "state2", None)
