@@ -8,6 +8,7 @@ from compat.outcomes.reason import (
     ReasonClass,
     ReasonCode,
 )
+from compat.outcomes.stages import in_stage, stage_of
 
 __all__ = [
     "Blame",
@@ -18,4 +19,6 @@ __all__ = [
     "ReasonClass",
     "ReasonCode",
     "Stage",
+    "in_stage",
+    "stage_of",
 ]

@@ -2,9 +2,10 @@
 
 from compat.targets.checkpoint import Checkpoint, Lesson, Shape
 from compat.targets.mode import CPU_MODES, GPU_MODES, Mode, ModeTraits
-from compat.targets.target import Case, Device, Target, Weights
+from compat.targets.target import BARE, Case, Device, Target, Weights
 
 __all__ = [
+    "BARE",
     "CPU_MODES",
     "GPU_MODES",
     "Case",

@@ -1,0 +1,1 @@
+"""Blocks, attention, output projection, embeddings and head, found in any model."""

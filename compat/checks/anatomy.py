@@ -1,0 +1,100 @@
+"""Anatomy: the parts are where they are said to be, and as many and as wide as announced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compat.checks.registry import Area, check
+
+if TYPE_CHECKING:
+    from compat.anatomy.blocks import Stack
+    from compat.registry.spec import BlockFacts
+    from compat.subject import Subject
+
+
+@check(Area.ANATOMY)
+def blocks_found(subject: Subject) -> None:
+    """As many decoder, encoder and vision blocks are found as announced, of the known class."""
+    anatomy, shape, spec = subject.anatomy, subject.checkpoint.shape, subject.spec
+    subject.measure("blocks", len(anatomy.blocks))
+    subject.measure("blocks_path", anatomy.decoder.path)
+    subject.measure("block_class", anatomy.decoder.block_class)
+    _require_stack("decoder", anatomy.decoder, shape.blocks, spec.blocks)
+    if shape.encoder_blocks is not None:
+        _require_stack("encoder", anatomy.encoder, shape.encoder_blocks, spec.encoder)
+    if shape.vision_blocks is not None:
+        _require_stack("vision", anatomy.vision, shape.vision_blocks, spec.vision)
+
+
+def _require_stack(
+    kind: str, stack: Stack | None, count: int, facts: BlockFacts | None
+) -> None:
+    assert stack is not None, f"no {kind} blocks found, {count} announced"
+    assert len(stack.blocks) == count, f"{len(stack.blocks)} {kind} blocks, {count} announced"
+    if facts is not None:
+        known = set(facts.block_class.split("+"))
+        found = set(stack.block_class.split("+"))
+        assert found <= known, f"{kind} blocks are {found - known}, the registry says {known}"
+
+
+@check(Area.ANATOMY)
+def blocks_run_in_order(subject: Subject) -> None:
+    """Each decoder block runs exactly once in a forward, the first one first."""
+    with subject.count_block_calls() as order:
+        subject.forward(subject.text.inputs)
+    expected = list(range(subject.checkpoint.shape.blocks))
+    assert order == expected, f"blocks ran in the order {order}"
+
+
+@check(Area.ANATOMY)
+def widths_as_announced(subject: Subject) -> None:
+    """Hidden width, heads, head width and vocabulary are what the config announces."""
+    shape = subject.checkpoint.shape
+    for index, block in enumerate(subject.run.blocks):
+        assert block.shape[-1] == shape.hidden, (
+            f"block {index} puts out a width of {block.shape[-1]}, {shape.hidden} announced"
+        )
+    rows = subject.anatomy.embedding.weight.shape[0]
+    assert rows == shape.vocabulary, f"{rows} embedding rows, {shape.vocabulary} announced"
+    for block in subject.anatomy.blocks:
+        if block.attention is None or shape.heads is None:
+            continue
+        assert block.attention.heads == shape.heads, (
+            f"{block.attention.path} has {block.attention.heads} heads, {shape.heads} announced"
+        )
+        if shape.head is not None:
+            assert block.attention.head_width == shape.head, (
+                f"{block.attention.path} has heads of width {block.attention.head_width}, "
+                f"{shape.head} announced"
+            )
+
+
+@check(Area.ANATOMY, needs={"attention"})
+def cached_heads_as_announced(subject: Subject) -> None:
+    """The KV cache holds as many key-value heads as the config announces."""
+    announced = subject.checkpoint.shape.key_value_heads
+    cached = subject.cached_key_value_heads()
+    subject.measure("cached_key_value_heads", cached)
+    assert cached == announced, f"the cache holds {cached} heads, {announced} announced"
+
+
+@check(Area.ANATOMY)
+def parts_found(subject: Subject) -> None:
+    """Embedding, head, attention, its output projection and the feed-forward part are found."""
+    anatomy = subject.anatomy
+    missing = [] if anatomy.head is not None else ["language-model head"]
+    with_attention = [block for block in anatomy.blocks if block.attention is not None]
+    if subject.checkpoint.shape.heads is not None and not with_attention:
+        missing.append("attention in any block")
+    for block in with_attention:
+        assert block.attention is not None
+        if block.attention.projection is None:
+            missing.append(f"output projection of {block.attention.path}")
+        if subject.has_encoder and block.cross_attention is None:
+            missing.append(f"cross-attention of {block.path}")
+    missing += [f"feed-forward part of {b.path}" for b in anatomy.blocks if b.feed_forward is None]
+    experts = [block.feed_forward.experts for block in anatomy.blocks if block.feed_forward]
+    subject.measure("attention_blocks", len(with_attention))
+    subject.measure("experts", next((kind for kind in experts if kind != "none"), "none"))
+    subject.measure("final_norm", anatomy.final_norm_path or "none")
+    assert not missing, f"not found: {', '.join(missing)}"

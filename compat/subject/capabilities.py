@@ -1,0 +1,85 @@
+"""Capabilities: what a check may need of a subject, decided by looking at it, never by its name.
+
+The docstring of each is its specification. A name that collection can judge from the registry
+alone (see `compat.targets.plan`) makes no case where it is missing; the others are judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compat.subject.subject import Subject
+
+Capability = Callable[["Subject"], bool]
+
+
+def decoder_only(subject: Subject) -> bool:
+    """One stack of blocks that reads the prompt and writes on."""
+    return not subject.has_encoder
+
+
+def encoder(subject: Subject) -> bool:
+    """An encoder stack before the decoder."""
+    return subject.has_encoder
+
+
+def vision(subject: Subject) -> bool:
+    """A vision tower whose image tokens enter the text."""
+    return subject.checkpoint.shape.vision_blocks is not None
+
+
+def attention(subject: Subject) -> bool:
+    """At least one block with an attention module."""
+    return any(block.attention for block in subject.anatomy.blocks)
+
+
+def hidden_states(subject: Subject) -> bool:
+    """A forward that reports hidden states when asked."""
+    return subject.run.hidden_states is not None
+
+
+def inputs_embeds(subject: Subject) -> bool:
+    """A forward that takes embeddings in the place of ids."""
+    return "inputs_embeds" in subject.forward_arguments
+
+
+def chat_template(subject: Subject) -> bool:
+    """A tokenizer with a chat template."""
+    return bool(subject.tokenizer.chat_template)
+
+
+def end_of_text(subject: Subject) -> bool:
+    """A tokenizer with an end-of-text token."""
+    return subject.tokenizer.eos_token_id is not None
+
+
+def taught(subject: Subject) -> bool:
+    """Weights that were taught the text they read."""
+    return subject.taught
+
+
+def quantized(subject: Subject) -> bool:
+    """Loaded in 8 or 4 bit."""
+    return subject.mode.traits.quantization is not None
+
+
+def offloaded(subject: Subject) -> bool:
+    """Weights that wait elsewhere than where they are used."""
+    return subject.mode.traits.offload is not None
+
+
+CAPABILITIES: dict[str, Capability] = {
+    "decoder-only": decoder_only,
+    "encoder": encoder,
+    "vision": vision,
+    "attention": attention,
+    "hidden-states": hidden_states,
+    "inputs-embeds": inputs_embeds,
+    "chat-template": chat_template,
+    "end-of-text": end_of_text,
+    "taught": taught,
+    "quantized": quantized,
+    "offloaded": offloaded,
+}

@@ -1,0 +1,91 @@
+"""Whether a check left a trace on the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import nn
+
+
+class NotPristineError(AssertionError):
+    """A check returned and left something behind on the model."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state that a check must leave as it found it."""
+
+    hooks: tuple[tuple[str, int], ...]
+    versions: tuple[tuple[str, int, int], ...]
+    """(name, identity, version counter) of every parameter and buffer."""
+    training: frozenset[str]
+    gradients: frozenset[str]
+    frozen: frozenset[str]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Snapshot:
+        """Take the state of a model; costs no tensor operation."""
+        return cls(
+            hooks=tuple((name, _hooks(module)) for name, module in model.named_modules()),
+            versions=tuple((name, id(t), t._version) for name, t in _tensors(model)),
+            training=frozenset(name for name, m in model.named_modules() if m.training),
+            gradients=frozenset(n for n, p in model.named_parameters() if p.grad is not None),
+            frozen=frozenset(n for n, p in model.named_parameters() if not p.requires_grad),
+        )
+
+    def require_equal(self, now: Snapshot) -> None:
+        """Raise NotPristineError, naming what changed, unless `now` is the same."""
+        traces: list[str] = []
+        if now.hooks != self.hooks:
+            before = dict(self.hooks)
+            left = [name or "model" for name, n in now.hooks if n != before.get(name, 0)]
+            traces.append(f"hooks on {_some(left)}")
+        if now.versions != self.versions:
+            known = set(self.versions)
+            written = [name for name, *rest in now.versions if (name, *rest) not in known]
+            traces.append(f"tensors written to or replaced: {_some(written)}")
+        for title, ours, theirs in (
+            ("training mode changed on", self.training, now.training),
+            ("gradients on", self.gradients, now.gradients),
+            ("requires_grad changed on", self.frozen, now.frozen),
+        ):
+            if ours != theirs:
+                traces.append(f"{title} {_some(sorted(ours ^ theirs))}")
+        if traces:
+            raise NotPristineError("the check left a trace on the model: " + "; ".join(traces))
+
+
+def fingerprint(model: nn.Module) -> str:
+    """A hash over the bytes of all parameters and buffers. Offloaded ones have none here."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in _tensors(model):
+        digest.update(name.encode())
+        if tensor.device.type != "meta":
+            raw = tensor.detach().contiguous().flatten().view(torch.uint8)
+            digest.update(raw.cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    return chain(model.named_parameters(), model.named_buffers())
+
+
+def _hooks(module: nn.Module) -> int:
+    return sum(
+        len(hooks)
+        for hooks in (
+            module._forward_hooks,
+            module._forward_pre_hooks,
+            module._backward_hooks,
+            module._backward_pre_hooks,
+        )
+    )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"

@@ -1,0 +1,35 @@
+"""Runs that checks share: the subject's own, and the one that its mode is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class StreamRun:
+    """One forward over the whole stream, computed once a subject. Everything is on the CPU."""
+
+    logits: torch.Tensor
+    """(length, vocabulary), float32."""
+    blocks: tuple[torch.Tensor, ...]
+    """The output of each decoder block, (length, width), float32."""
+    hidden_states: tuple[torch.Tensor, ...] | None
+    """What `output_hidden_states` reports, (length, width) each, in the model's dtype."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The run that a mode is compared with, stored so that every target and worker finds it.
+
+    For twins it is the same twin in float32 on the CPU, for other weights bfloat16 unquantized on
+    the same device.
+    """
+
+    name: str
+    """Such as "fp32 on cpu": shown beside every comparison."""
+    logits: torch.Tensor
+    """(length, vocabulary), float32."""
+    blocks: tuple[torch.Tensor, ...]
+    """The output of each decoder block, (length, width), float32."""

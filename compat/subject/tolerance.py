@@ -1,0 +1,50 @@
+"""How far two ways of computing the same thing may differ."""
+
+from __future__ import annotations
+
+import torch
+
+from compat.targets import Mode
+
+_RELATIVE: dict[Mode, float] = {
+    Mode.FP32: 1e-4,
+    Mode.DISK_OFFLOAD: 1e-4,
+    Mode.NF4: 1e-4,
+    Mode.FP4: 1e-4,
+    Mode.FP16: 1e-2,
+    Mode.BF16: 5e-2,
+    Mode.CPU_OFFLOAD: 5e-2,
+    Mode.AUTO: 5e-2,
+    Mode.NATIVE: 5e-2,
+    Mode.INT8: 5e-2,
+}
+"""Share of the logits' range. 4-bit modes compute in float32, so their rows do not depend on the
+batch; int8 rounds activations, and which columns it keeps in full depends on the whole batch."""
+
+
+def tolerance(mode: Mode) -> float:
+    """The largest difference that rounding explains, as a share of the expected value's range."""
+    return _RELATIVE[mode]
+
+
+def relative_difference(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """Largest absolute difference over the range of `expected`. NaN where either holds one."""
+    actual, expected = actual.float(), expected.float()
+    spread = float(expected.max() - expected.min()) or 1.0
+    return float((actual - expected).abs().max()) / spread
+
+
+def assert_close(actual: torch.Tensor, expected: torch.Tensor, mode: Mode, what: str) -> float:
+    """Fail unless `actual` equals `expected` up to the rounding of `mode`; NaN never does.
+
+    Returns the relative difference. Raises AssertionError with both figures.
+    """
+    assert actual.shape == expected.shape, (
+        f"{what}: shape {tuple(actual.shape)} instead of {tuple(expected.shape)}"
+    )
+    difference = relative_difference(actual, expected)
+    bound = tolerance(mode)
+    assert difference <= bound, (
+        f"{what}: differs by {difference:.2e} of the range, more than {bound:.0e} for {mode}"
+    )
+    return difference
