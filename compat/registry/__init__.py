@@ -1,5 +1,13 @@
 """`models.yaml` as frozen values: models, their facts, and the failures known of them."""
 
+from compat.registry.conditions import Conditions, installed_packages
+from compat.registry.failures import (
+    FailureIndex,
+    expected_failure,
+    explains,
+    refuse_stale_rows,
+    stale_rows,
+)
 from compat.registry.load import (
     RegistryError,
     default_registry_path,
@@ -16,6 +24,8 @@ from compat.registry.spec import (
 )
 
 __all__ = [
+    "Conditions",
+    "FailureIndex",
     "KnownFailure",
     "ModelClass",
     "ModelSpec",
@@ -24,6 +34,11 @@ __all__ = [
     "TokenizerKind",
     "UnknownModelError",
     "default_registry_path",
+    "expected_failure",
+    "explains",
+    "installed_packages",
     "load_registry",
     "parse_registry",
+    "refuse_stale_rows",
+    "stale_rows",
 ]

@@ -141,10 +141,9 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         if node.tag in _TEXT:
-            if node.style is None and _NUMBER_IN_DISGUISE.fullmatch(node.value):
-                self._refuse(
-                    node, f"{node.value} is text in YAML 1.1; write it as 1.0e-05 is written"
-                )
+            if not node.style and _NUMBER_IN_DISGUISE.fullmatch(node.value):
+                said = f"YAML reads {node.value} as text; a number is written like 1.0e-05"
+                return self._refuse(node, said)
             return node.value
         construct = _SCALARS.get(node.tag)
         if construct is None:

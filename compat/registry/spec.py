@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cached_property
@@ -37,6 +38,13 @@ def _checked_specifier(text: str) -> str:
     return text
 
 
+def _with_model_type(config: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(config.get("model_type"), str):
+        raise ValueError("missing key 'model_type', which says what transformers builds")
+    return config
+
+
+Config = Annotated[dict[str, Any], AfterValidator(_with_model_type)]
 Regex = Annotated[str, AfterValidator(_checked_regex)]
 Specifier = Annotated[str, AfterValidator(_checked_specifier)]
 
@@ -180,7 +188,7 @@ class ModelSpec(Frozen):
     architecture: str = Field(description="the class that transformers builds")
     native: bool = Field(default=True, description="false: transformers has no class of its own")
     remote_code: bool = False
-    config: dict[str, Any] = Field(description="keys of the hub's config.json, with model_type")
+    config: Config = Field(description="keys of the hub's config.json, with model_type")
     config_fix: dict[str, Any] = Field(
         default_factory=dict, description="what transformers needs besides, with the note why"
     )
@@ -204,6 +212,15 @@ class ModelSpec(Frozen):
     def model_type(self) -> str:
         """The `model_type` of its config."""
         return str(self.config["model_type"])
+
+    def config_arguments(self) -> dict[str, Any]:
+        """`config` under `config_fix`, less `model_type`: for `AutoConfig.for_model`.
+
+        A deep copy, for transformers writes into nested values such as `rope_scaling`.
+        """
+        arguments = deepcopy({**self.config, **self.config_fix})
+        del arguments["model_type"]
+        return arguments
 
 
 class Registry(Frozen):
