@@ -79,16 +79,15 @@ class BlockFacts(Frozen):
     """A stack of blocks: how many, of what class, and where transformers keeps them."""
 
     count: int = Field(gt=0)
-    block_class: str = Field(alias="class", description="class name of one block")
-    other_classes: tuple[str, ...] = Field(
-        default=(), description="further class names where the stack mixes kinds"
+    block_class: str = Field(
+        alias="class", description="class name of a block; joined by + where the stack mixes kinds"
     )
     path: str = Field(description="module path of the list, reported and never relied on")
 
     @property
     def classes(self) -> frozenset[str]:
         """Names of every class that occurs in the stack."""
-        return frozenset((self.block_class, *self.other_classes))
+        return frozenset(self.block_class.split("+"))
 
 
 class WidthFacts(Frozen):
