@@ -1,0 +1,145 @@
+"""What a target needs of the machine and of the person who runs it, judged before any loading.
+
+Imports neither torch nor a package that it looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
+from compat.registry.spec import ModelSpec
+from compat.targets import Device, Mode, Target, Weights
+from compat.targets.devices import Gpu, Host
+
+IMPORT_NAMES: dict[str, str] = {
+    "pillow": "PIL",
+    "opencv-python": "cv2",
+    "scikit-learn": "sklearn",
+    "pyyaml": "yaml",
+    "protobuf": "google.protobuf",
+}
+"""Distributions that are imported under another name than their own with `_` for `-`."""
+
+Installed = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the person who runs the suite has allowed. Everything risky is off."""
+
+    trust_remote_code: bool = False
+    """Run code that comes with a checkpoint, for models whose entry says that they need it."""
+    allow_pickle: bool = False
+    """Unpickle weights where a checkpoint has no safetensors."""
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution can be imported; finds it without importing it."""
+    name = IMPORT_NAMES.get(distribution.lower(), distribution.replace("-", "_"))
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent of a dotted name is missing
+        return False
+
+
+def require(
+    target: Target,
+    spec: ModelSpec,
+    host: Host,
+    policy: Policy,
+    *,
+    installed: Installed = is_installed,
+) -> None:
+    """Raise CannotRun with the first thing that is missing: device, consent, packages.
+
+    Where a checkpoint is, and whether it fits, is judged later; both cost more to find out.
+    """
+    _require_meaning(target, spec)
+    for reason in _missing(target, spec, host, policy, installed):
+        raise CannotRun(reason)
+
+
+def _missing(
+    target: Target, spec: ModelSpec, host: Host, policy: Policy, installed: Installed
+) -> Iterator[Reason]:
+    if target.device is Device.GPU:
+        yield from _missing_gpu(target, host)
+    if _runs_remote_code(target, spec) and not policy.trust_remote_code:
+        yield Reason(
+            ReasonCode.REMOTE_CODE,
+            "the model runs code from its repository",
+            "read that code, then allow it with --compat-trust-remote-code",
+        )
+    for package in _packages(target, spec):
+        if not installed(package):
+            yield Reason(
+                ReasonCode.MISSING_PACKAGE,
+                f"the package {package} is not installed",
+                f"run `pip install {package}`",
+            )
+
+
+def _require_meaning(target: Target, spec: ModelSpec) -> None:
+    """Raise NotApplicable for a target that no machine could run."""
+    if target.weights is Weights.CONFIG and not spec.native:
+        raise NotApplicable("transformers has no class of its own for this model")
+    stored = spec.checkpoint.quantization
+    if target.weights is Weights.HUB and stored and target.mode.traits.quantization is not None:
+        raise NotApplicable(f"{target.mode}, for the checkpoint is stored quantized ({stored})")
+
+
+def _missing_gpu(target: Target, host: Host) -> Iterator[Reason]:
+    if not host.gpus:
+        yield Reason(
+            ReasonCode.NO_GPU,
+            "no GPU",
+            "run on a machine with an NVIDIA GPU, or check CUDA_VISIBLE_DEVICES where there is one",
+        )
+    elif not host.torch_has_cuda:
+        torch = host.packages.get("torch", "").partition("+")[0]
+        pin = f"torch=={torch}" if torch else "torch"
+        yield Reason(
+            ReasonCode.TORCH_WITHOUT_CUDA,
+            f"torch was built without CUDA; this machine has {host.gpus[0].name}",
+            f"run `pip install --force-reinstall --index-url https://pypi.org/simple {pin}`",
+        )
+    else:
+        for gpu in _used_gpus(target, host):
+            if _computes_in_bf16(target) and not gpu.has_bf16:
+                yield Reason(
+                    ReasonCode.NO_BF16,
+                    f"{gpu.name} has no bfloat16 (capability {gpu.capability[0]}."
+                    f"{gpu.capability[1]}; 8.0 is the first that does)",
+                    "choose mode fp16 or fp32, or run on a newer GPU",
+                )
+
+
+def _used_gpus(target: Target, host: Host) -> tuple[Gpu, ...]:
+    return host.gpus if target.mode is Mode.AUTO else host.gpus[:1]
+
+
+def _computes_in_bf16(target: Target) -> bool:
+    traits = target.mode.traits
+    return traits.dtype == "bfloat16" or traits.quantization is not None
+
+
+def _runs_remote_code(target: Target, spec: ModelSpec) -> bool:
+    """Twins are built from native classes; the other weights bring their code along."""
+    return spec.remote_code and target.weights in (Weights.HUB, Weights.LOCAL)
+
+
+def _packages(target: Target, spec: ModelSpec) -> Iterator[str]:
+    """Distributions this target needs.
+
+    What the entry requires is for real checkpoints: a twin has a tokenizer of its own and uses no
+    image processor.
+    """
+    if target.mode is not Mode.META:
+        yield "accelerate"
+    if target.mode.traits.quantization is not None:
+        yield "bitsandbytes"
+    if target.weights in (Weights.HUB, Weights.LOCAL):
+        yield from spec.requires
