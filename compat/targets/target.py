@@ -50,10 +50,14 @@ class Target:
         return f"{self.model}/{self.weights}/{self.device}/{self.mode}/{self.wrapper}"
 
     @property
+    def load_part(self) -> str:
+        """`slug-weights-device-mode`: the same for targets that share a load."""
+        return f"{self.slug}-{self.weights}-{self.device}-{self.mode}"
+
+    @property
     def node_part(self) -> str:
         """`slug-weights-device-mode`, followed by the wrapper unless it is bare."""
-        wrapper = "" if self.wrapper == BARE else f"-{self.wrapper}"
-        return f"{self.slug}-{self.weights}-{self.device}-{self.mode}{wrapper}"
+        return self.load_part if self.wrapper == BARE else f"{self.load_part}-{self.wrapper}"
 
     @property
     def load_key(self) -> tuple[str, Weights, Device, Mode]:

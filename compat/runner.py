@@ -1,0 +1,210 @@
+"""Runs checks over a subject and says what each came to: no pytest, so a notebook has it too.
+
+for check in load_catalogue():
+    print(check.name, run_case(check, subject).outcome)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from compat.outcomes import CannotRun, Outcome, Reason, ReasonCode, Stage
+from compat.outcomes.stages import stage_of
+from compat.outcomes.triage import triage
+from compat.registry.failures import explains
+from compat.targets.capabilities import known_capabilities
+
+if TYPE_CHECKING:
+    from compat.checks.registry import Check
+    from compat.registry.spec import KnownFailure
+    from compat.results.record import Measures
+    from compat.subject import ConfigSubject, Subject
+
+    AnySubject = Subject | ConfigSubject
+
+SUITE_ERRORS = frozenset({"TwinNotTaughtError", "RegistryError"})
+"""Exceptions by which the suite says that it has failed, never the model; told by name, because
+the modules that define them import torch."""
+
+LEFT_A_TRACE = "NotPristineError"
+
+LOAD_BOUNDARY = frozenset({Stage.REQUIREMENTS, Stage.WEIGHTS, Stage.LOAD})
+"""The stages in which a listed exception of the outside world becomes a skip."""
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What a case came to. `note` is one line for the person who reads it."""
+
+    outcome: Outcome
+    stage: Stage
+    note: str = ""
+    reason: Reason | None = None
+    expectation: KnownFailure | None = None
+    exception: BaseException | None = None
+    measures: Measures = field(default_factory=dict)
+    sample: str | None = None
+    seconds: float = 0.0
+
+
+def run_case(
+    check: Check, subject: AnySubject, expectation: KnownFailure | None = None
+) -> CaseResult:
+    """Run one check over a loaded subject; only Ctrl-C and its like get out.
+
+    Where the check left a trace on the model, the result says so and the subject is spoilt: open
+    the target anew.
+    """
+    started = time.perf_counter()
+    exception: BaseException | None = None
+    try:
+        with watched(subject):
+            run_check(check, subject)
+    except Exception as error:  # whatever a check raises is its finding, to be judged below
+        exception = error
+    stage = stage_reached(exception, Stage.CHECK)
+    return replace(
+        conclude(exception, stage, expectation),
+        measures=subject.take_measures(),
+        sample=subject.take_sample(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def run_check(check: Check, subject: AnySubject) -> None:
+    """Call a check. Raises NotApplicable where the subject lacks what it needs."""
+    __tracebackhide__ = True
+    undecided = check.needs - known_capabilities(subject.spec, subject.target).keys()
+    if undecided:
+        cast("Subject", subject).require(*sorted(undecided))
+    check.function(cast("Subject", subject))
+
+
+@contextmanager
+def watched(subject: AnySubject, on_trace: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Raise NotPristineError on leaving where a trace is left on the model, and call `on_trace`.
+
+    What is raised inside goes first: a check that fails may leave a trace for that very reason,
+    and its own finding is the one to read; `on_trace` is called all the same.
+    """
+    __tracebackhide__ = True
+    finding: Exception | None = None
+    try:
+        with subject.pristine():
+            try:
+                yield
+            except Exception as error:  # kept until the model has been looked at, then raised
+                finding = error
+    except AssertionError:
+        on_trace()
+        if finding is None:
+            raise
+    if finding is not None:
+        raise finding
+
+
+def conclude(
+    exception: BaseException | None, stage: Stage, expectation: KnownFailure | None = None
+) -> CaseResult:
+    """Judge how a case ended: `exception` got out of it in `stage`, or nothing did.
+
+    Skips come first, then the known failure that was expected, then what the suite itself got
+    wrong; everything else is a failure of the model.
+    """
+    if exception is None:
+        return _passed(expectation)
+    reason = skip_reason(exception, stage)
+    if reason is not None:
+        return CaseResult(Outcome.SKIPPED, stage, str(reason), reason, exception=exception)
+    if expectation is not None and _is_expected(exception, expectation):
+        note = f"known failure, blame {expectation.blame}: {expectation.reason}"
+        return CaseResult(
+            Outcome.KNOWN_FAILURE, stage, note, expectation=expectation, exception=exception
+        )
+    if suite_is_wrong(exception, stage):
+        return CaseResult(Outcome.ERROR, stage, _suite_note(exception), exception=exception)
+    return CaseResult(
+        Outcome.FAILED,
+        stage,
+        "" if expectation is None else _mismatch(exception, expectation),
+        expectation=expectation,
+        exception=exception,
+    )
+
+
+def conclude_crash(what: str, expectation: KnownFailure | None = None) -> CaseResult:
+    """Judge a case whose process died; `what` names how, such as `killed by SIGSEGV`."""
+    if expectation is not None and expectation.outcome is Outcome.CRASHED:
+        note = f"known crash, blame {expectation.blame}: {expectation.reason}"
+        return CaseResult(Outcome.KNOWN_FAILURE, Stage.CHECK, note, expectation=expectation)
+    return CaseResult(Outcome.CRASHED, Stage.CHECK, what)
+
+
+def skip_reason(exception: BaseException, stage: Stage) -> Reason | None:
+    """Why the case did not run, where this is no finding about the model; else None.
+
+    The outside world is triaged at the load boundary alone. Inside a check only NotApplicable,
+    and CannotRun for what the check itself had to fetch, skip.
+    """
+    if isinstance(exception, CannotRun):
+        return exception.reason
+    return triage(exception) if stage in LOAD_BOUNDARY else None
+
+
+def suite_is_wrong(exception: BaseException, stage: Stage) -> bool:
+    """Whether the suite is to blame: its own errors, and memory that was predicted to suffice."""
+    names = {parent.__name__ for parent in type(exception).__mro__}
+    if names & SUITE_ERRORS:
+        return True
+    return stage not in LOAD_BOUNDARY and _out_of_memory(exception)
+
+
+def stage_reached(exception: BaseException | None, default: Stage) -> Stage:
+    """The stage in which a case ended: what the exception itself says, else `default`."""
+    if exception is None:
+        return default
+    if LEFT_A_TRACE in {parent.__name__ for parent in type(exception).__mro__}:
+        return Stage.PRISTINE
+    return stage_of(exception, default)
+
+
+def _passed(expectation: KnownFailure | None) -> CaseResult:
+    if expectation is None:
+        return CaseResult(Outcome.PASSED, Stage.CHECK)
+    note = (
+        f"it passes, and models.yaml:{expectation.line} says that it fails "
+        f"({expectation.reason}): remove that row, or narrow it"
+    )
+    return CaseResult(Outcome.FIXED, Stage.CHECK, note, expectation=expectation)
+
+
+def _is_expected(exception: BaseException, expectation: KnownFailure) -> bool:
+    return expectation.outcome is Outcome.FAILED and explains(expectation, exception)
+
+
+def _mismatch(exception: BaseException, expectation: KnownFailure) -> str:
+    raises = expectation.raises
+    expected = (
+        f"{expectation.outcome}"
+        if raises is None
+        else f"{raises.type} with a message matching {raises.match!r}"
+    )
+    return (
+        f"it fails otherwise than models.yaml:{expectation.line} says: "
+        f"expected {expected}, got {type(exception).__name__}"
+    )
+
+
+def _suite_note(exception: BaseException) -> str:
+    if _out_of_memory(exception):
+        return "out of memory in a check that was predicted to fit: the prediction is wrong"
+    return f"the suite is at fault, not the model: {type(exception).__name__}"
+
+
+def _out_of_memory(exception: BaseException) -> bool:
+    reason = triage(exception)
+    return reason is not None and reason.code is ReasonCode.OUT_OF_MEMORY

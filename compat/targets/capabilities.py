@@ -1,0 +1,54 @@
+"""What a target is able to do, as far as its registry entry tells: judged before anything loads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compat.targets.mode import Mode
+from compat.targets.target import Target, Weights
+
+if TYPE_CHECKING:
+    from compat.registry.spec import ModelSpec
+
+SEQ2SEQ = "seq2seq"
+HALF_DTYPES = frozenset({"bfloat16", "float16"})
+
+
+def known_capabilities(spec: ModelSpec, target: Target) -> dict[str, bool]:
+    """Capabilities whose presence or absence is certain from `spec` and `target` alone.
+
+    A name that is not a key is unknown here: the subject decides once the target is loaded.
+    """
+    known = {
+        str(spec.model_class): True,
+        "decoder-only": spec.model_class != SEQ2SEQ,
+        "encoder": spec.encoder is not None,
+        "vision": spec.vision is not None,
+        "quantized": _is_quantized(spec, target),
+        "offloaded": target.mode.traits.offload is not None,
+        "half": target.mode.traits.dtype in HALF_DTYPES,
+    }
+    for other in ("causal-lm", "seq2seq", "image-text"):
+        known.setdefault(other, False)
+    if spec.chat_template is not None:
+        known["chat-template"] = spec.chat_template
+    return known
+
+
+def _is_quantized(spec: ModelSpec, target: Target) -> bool:
+    if target.mode.traits.quantization is not None:
+        return True
+    stored = spec.checkpoint.quantization is not None and target.weights is Weights.HUB
+    return stored and target.mode is Mode.NATIVE
+
+
+def makes_sense(spec: ModelSpec, target: Target) -> bool:
+    """Whether `target` is a way to load `spec` at all.
+
+    Stored-as-is loading means nothing for a twin, which is stored in full precision; and a
+    checkpoint that is stored quantized cannot be quantized once more.
+    """
+    if target.mode is Mode.NATIVE:
+        return target.weights in (Weights.HUB, Weights.LOCAL)
+    stored_quantized = spec.checkpoint.quantization is not None and target.weights is Weights.HUB
+    return not (stored_quantized and target.mode.traits.quantization is not None)

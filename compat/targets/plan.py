@@ -1,0 +1,121 @@
+"""The plan: every target and every case there is, in one order, for pytest, the CLI and a notebook.
+
+Order: models as the registry lists them, then weights (config, twin, local, hub), device, mode
+(fp32 first), wrapper; checks as the catalogue lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from compat.targets.capabilities import known_capabilities, makes_sense
+from compat.targets.mode import CPU_MODES, GPU_MODES, Mode
+from compat.targets.target import BARE, Case, Device, Target, Weights
+
+if TYPE_CHECKING:
+    from compat.registry.spec import ModelSpec
+
+WEIGHTS_IN_ORDER = (Weights.CONFIG, Weights.TWIN, Weights.LOCAL, Weights.HUB)
+MULTI_GPU = "multi_gpu"
+
+
+class Plannable(Protocol):
+    """What the plan has to know of a check."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the catalogue."""
+
+    @property
+    def area(self) -> str:
+        """Its area, a mark too."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The capabilities that it needs."""
+
+    def applies(self, mode: Mode, weights: Weights) -> bool:
+        """Whether it means something in `mode` and for `weights`."""
+
+
+CheckT = TypeVar("CheckT", bound=Plannable)
+
+
+@dataclass(frozen=True)
+class PlannedTarget:
+    """A target with the registry entry that it comes from."""
+
+    target: Target
+    spec: ModelSpec
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """The marks that all of its cases carry: weights, device and mode."""
+        target = self.target
+        marks = {str(target.weights), str(target.device), target.mode.mark}
+        if target.mode is Mode.AUTO:
+            marks.add(MULTI_GPU)
+        return frozenset(marks)
+
+    @cached_property
+    def capabilities(self) -> dict[str, bool]:
+        """What is certain about it before it is loaded."""
+        return known_capabilities(self.spec, self.target)
+
+    def offers(self, check: Plannable) -> bool:
+        """Whether `check` makes a case here; a capability that is not known yet makes one."""
+        target = self.target
+        return check.applies(target.mode, target.weights) and all(
+            self.capabilities.get(need, True) for need in check.needs
+        )
+
+    def case(self, check: Plannable) -> Case:
+        """The case of `check` on this target."""
+        return Case(self.target, check.name)
+
+
+def modes_of(spec: ModelSpec, weights: Weights, device: Device) -> Iterator[Mode]:
+    """The modes that `spec` is tested in with `weights` on `device`, fp32 first.
+
+    `fp4` is among them: whether it runs without being asked for is the selection's business.
+    """
+    if weights is Weights.CONFIG:
+        if device is Device.CPU:
+            yield Mode.META
+        return
+    for mode in (*(CPU_MODES if device is Device.CPU else GPU_MODES), Mode.FP4):
+        if spec.modes is None or mode in spec.modes:
+            yield mode
+
+
+def plan_targets(
+    specs: Iterable[ModelSpec],
+    *,
+    weights: Sequence[Weights] = WEIGHTS_IN_ORDER,
+    devices: Sequence[Device] = tuple(Device),
+    wrappers: Sequence[str] = (BARE,),
+) -> Iterator[PlannedTarget]:
+    """Every target of `specs` with these weights, on these devices, in every mode they have."""
+    for spec in specs:
+        for one_weights in weights:
+            for device in devices:
+                for mode in modes_of(spec, one_weights, device):
+                    for wrapper in wrappers:
+                        target = Target(spec.id, spec.slug, one_weights, device, mode, wrapper)
+                        if makes_sense(spec, target):
+                            yield PlannedTarget(target, spec)
+
+
+def plan_cases(
+    targets: Iterable[PlannedTarget],
+    checks: Sequence[CheckT],
+    keep: Callable[[PlannedTarget, CheckT], bool] = lambda planned, check: True,
+) -> Iterator[tuple[PlannedTarget, CheckT]]:
+    """Every case of `targets` x `checks` that makes sense and that `keep` lets through."""
+    for planned in targets:
+        for check in checks:
+            if planned.offers(check) and keep(planned, check):
+                yield planned, check
