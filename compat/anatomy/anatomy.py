@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
 from compat.anatomy.attention import Attention, FeedForward, find_attention, find_feed_forward
@@ -55,6 +56,12 @@ class Anatomy:
     head: nn.Module | None
     final_norm_path: str | None
     final_norm: nn.Module | None
+
+    @property
+    def embedding_rows(self) -> int:
+        """Rows of the input embedding: one more than the largest token id."""
+        weight: torch.Tensor = self.embedding.weight  # type: ignore[assignment]
+        return int(weight.shape[0])
 
 
 def find_anatomy(

@@ -26,9 +26,7 @@ def blocks_found(subject: Subject) -> None:
         _require_stack("vision", anatomy.vision, shape.vision_blocks, spec.vision)
 
 
-def _require_stack(
-    kind: str, stack: Stack | None, count: int, facts: BlockFacts | None
-) -> None:
+def _require_stack(kind: str, stack: Stack | None, count: int, facts: BlockFacts | None) -> None:
     assert stack is not None, f"no {kind} blocks found, {count} announced"
     assert len(stack.blocks) == count, f"{len(stack.blocks)} {kind} blocks, {count} announced"
     if facts is not None:
@@ -50,11 +48,11 @@ def blocks_run_in_order(subject: Subject) -> None:
 def widths_as_announced(subject: Subject) -> None:
     """Hidden width, heads, head width and vocabulary are what the config announces."""
     shape = subject.checkpoint.shape
-    for index, block in enumerate(subject.run.blocks):
-        assert block.shape[-1] == shape.hidden, (
-            f"block {index} puts out a width of {block.shape[-1]}, {shape.hidden} announced"
+    for index, hidden in enumerate(subject.run.blocks):
+        assert hidden.shape[-1] == shape.hidden, (
+            f"block {index} puts out a width of {hidden.shape[-1]}, {shape.hidden} announced"
         )
-    rows = subject.anatomy.embedding.weight.shape[0]
+    rows = subject.anatomy.embedding_rows
     assert rows == shape.vocabulary, f"{rows} embedding rows, {shape.vocabulary} announced"
     for block in subject.anatomy.blocks:
         if block.attention is None or shape.heads is None:
@@ -73,7 +71,7 @@ def widths_as_announced(subject: Subject) -> None:
 def cached_heads_as_announced(subject: Subject) -> None:
     """The KV cache holds as many key-value heads as the config announces."""
     announced = subject.checkpoint.shape.key_value_heads
-    cached = subject.cached_key_value_heads()
+    cached = subject.cached_key_value_heads
     subject.measure("cached_key_value_heads", cached)
     assert cached == announced, f"the cache holds {cached} heads, {announced} announced"
 

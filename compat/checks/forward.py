@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def logits_finite(subject: Subject) -> None:
     """A forward gives a finite logit for every position and every row of the vocabulary."""
     logits = subject.run.logits
-    rows = subject.anatomy.embedding.weight.shape[0]
+    rows = subject.anatomy.embedding_rows
     assert logits.shape[0] == subject.text.inputs.length, f"{logits.shape[0]} positions come out"
     assert logits.shape[1] >= min(rows, len(subject.tokenizer)), (
         f"{logits.shape[1]} logits a position for a vocabulary of {len(subject.tokenizer)}"
@@ -97,7 +97,7 @@ def loss_equals_cross_entropy(subject: Subject) -> None:
         own = cross_entropy(output.logits[0, :-1].float(), shifted)
     reported, expected = float(output.loss), float(own)
     subject.measure("reported_loss_nats", reported)
-    assert abs(reported - expected) <= subject.loss_tolerance * max(1.0, abs(expected)), (
+    assert abs(reported - expected) <= subject.tolerance * max(1.0, abs(expected)), (
         f"the model reports a loss of {reported:.5f}, its logits give {expected:.5f}"
     )
 

@@ -50,7 +50,7 @@ def cache_changes_nothing(subject: Subject) -> None:
 @check(Area.GENERATION)
 def padded_batch_generates_as_singles(subject: Subject) -> None:
     """A prompt is continued the same alone and beside longer ones, padded on the left."""
-    rows = subject.generation_prompts()
+    rows = subject.prompts()
     together = subject.generate(subject.batch(rows), new_tokens=STEPS)
     for index, row in enumerate(rows):
         alone = subject.generate(row, new_tokens=STEPS).row()
@@ -74,7 +74,7 @@ def stops_at_end_of_text(subject: Subject) -> None:
 def explicit_settings_win(subject: Subject) -> None:
     """Settings that are given win over the generation config that came with the checkpoint."""
     first = subject.greedy.row()[0]
-    with subject.generation_config_of_checkpoint(
+    with subject.checkpoint_config_of(
         suppress_tokens=[first], repetition_penalty=5.0, do_sample=True, temperature=9.0
     ):
         said = subject.generate(subject.text.prompt(), new_tokens=STEPS).row()

@@ -66,14 +66,9 @@ class Check:
 
     def applies(self, mode: Mode, weights: Weights) -> bool:
         """Whether the check means something in this mode and for these weights."""
-        if self.modes is None:
-            fits_mode = mode is not Mode.META
-        else:
-            fits_mode = mode in self.modes
-        if self.weights is None:
-            fits_weights = weights is not Weights.CONFIG
-        else:
-            fits_weights = weights in self.weights
+        fits_mode = mode is not Mode.META if self.modes is None else mode in self.modes
+        config = weights is Weights.CONFIG
+        fits_weights = not config if self.weights is None else weights in self.weights
         return fits_mode and fits_weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -33,3 +34,17 @@ class Reference:
     """(length, vocabulary), float32."""
     blocks: tuple[torch.Tensor, ...]
     """The output of each decoder block, (length, width), float32."""
+
+
+def cached_key_value_heads(output: Any) -> int | None:
+    """Key-value heads in the cache of a forward's output, None where it holds no keys.
+
+    A layer of a cache keeps its keys as (batch, key-value heads, length, width).
+    """
+    cache = getattr(output, "past_key_values", None)
+    cache = getattr(cache, "self_attention_cache", cache)
+    for layer in getattr(cache, "layers", ()):
+        keys = getattr(layer, "keys", None)
+        if isinstance(keys, torch.Tensor) and keys.dim() == 4:
+            return int(keys.shape[1])
+    return None

@@ -1,0 +1,91 @@
+"""The weight matrices of a model: which are quantized, and what they should weigh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from compat.anatomy.attention import is_linear
+
+BYTES_PER_ELEMENT: dict[str, float] = {
+    "int8": 1.0,
+    "nf4": 0.5 + 4 / 64,
+    "fp4": 0.5 + 4 / 64,
+}
+"""Codes, and for 4 bit one float32 scale a block of 64. int8 adds 4 bytes an output row."""
+
+CODE_BOOK_BYTES = 64
+"""The 16 float32 values that each 4-bit layer keeps."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A weight matrix, or a stack of them where experts are fused."""
+
+    name: str
+    owner: str
+    """Class name of the module that holds it."""
+    elements: int
+    rows: int
+    """Output rows where it is a linear layer's."""
+    quantized: bool
+
+
+def matrices(module: nn.Module) -> Iterator[Matrix]:
+    """The weights of linear layers and of experts below `module`, as they are logically.
+
+    A packed 4-bit weight counts as the elements it stands for.
+    """
+    for path, owner in module.named_modules():
+        expert = "expert" in path.lower()
+        for key, parameter in owner.named_parameters(recurse=False):
+            if not ((is_linear(owner) and key == "weight") or (expert and parameter.dim() >= 2)):
+                continue
+            elements, rows = parameter.numel(), parameter.shape[0]
+            quantized = not parameter.is_floating_point()
+            if quantized:
+                width, rows = int(owner.in_features), int(owner.out_features)
+                elements = width * rows
+            yield Matrix(f"{path}.{key}", type(owner).__name__, elements, rows, quantized)
+
+
+def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> int:
+    """Bytes that a model's weights should take.
+
+    `element_size` is that of the dtype asked for; quantized matrices take what their scheme's
+    codes and scales take. Tied weights count once.
+    """
+    quantized = [matrix for matrix in matrices(model) if matrix.quantized]
+    total = sum(_quantized_bytes(matrix, scheme) for matrix in quantized)
+    seen: set[int] = set()
+    for tensor in (*model.parameters(), *model.buffers()):
+        key = id(tensor) if tensor.is_meta else tensor.data_ptr()
+        if key in seen or not tensor.is_floating_point():
+            continue
+        seen.add(key)
+        total += tensor.numel() * element_size
+    return total
+
+
+def _quantized_bytes(matrix: Matrix, scheme: str | None) -> int:
+    size = math.ceil(matrix.elements * BYTES_PER_ELEMENT[scheme or "int8"])
+    return size + (4 * matrix.rows if scheme == "int8" else CODE_BOOK_BYTES)
+
+
+def kept_in_float32(model: nn.Module) -> frozenset[str]:
+    """Names of the weights that the model's own class keeps in float32, whatever is asked.
+
+    transformers 5 names the modules in `_keep_in_fp32_modules`, which binds in float16 only, and
+    `_keep_in_fp32_modules_strict`, which always binds.
+    """
+    patterns = {
+        pattern
+        for attribute in ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+        for pattern in getattr(model, attribute, None) or ()
+    }
+    return frozenset(
+        name for name, _ in model.named_parameters() if any(pattern in name for pattern in patterns)
+    )

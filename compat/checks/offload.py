@@ -1,0 +1,60 @@
+"""Offload: weights wait where they were sent, and nobody can tell from the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compat.checks.registry import Area, check
+from compat.targets import Mode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from compat.subject import Subject
+
+OFFLOADED = frozenset({Mode.DISK_OFFLOAD, Mode.CPU_OFFLOAD})
+
+
+@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED)
+def weights_wait_where_asked(subject: Subject) -> None:
+    """The weights of every decoder block are offloaded, and not on the executing device."""
+    resident = [
+        name
+        for block in subject.anatomy.blocks
+        for name, parameter in block.module.named_parameters(prefix=block.path)
+        if parameter.device.type != "meta"
+    ]
+    subject.measure("device_map", str(subject.load_measures["device_map"]))
+    subject.measure("offloaded_bytes", subject.load_measures["offloaded_bytes"])
+    assert not resident, f"{len(resident)} weights are not offloaded: {', '.join(resident[:4])}"
+
+
+@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, memory="second_copy", loads=1)
+def offloaded_equals_resident(subject: Subject) -> None:
+    """Logits are those of the same weights in memory."""
+    reference = subject.reference
+    difference = subject.assert_close(subject.run.logits, reference.logits, "offloaded logits")
+    subject.measure("relative_difference", difference)
+    subject.measure("reference", reference.name)
+
+
+@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, memory="second_copy", loads=1)
+def offloaded_hooks_see_activations(subject: Subject) -> None:
+    """A hook on an offloaded block sees real activations: those of the weights in memory."""
+    reference = subject.reference
+    with subject.capture() as captured:
+        subject.forward(subject.text.inputs)
+    for index, theirs in enumerate(reference.blocks):
+        (hidden,) = captured[index]
+        assert hidden.device.type != "meta", f"block {index}: the captured state has no data"
+        subject.assert_close(hidden[0].cpu(), theirs, f"block {index}: captured state")
+
+
+@check(Area.OFFLOAD, needs={"offloaded", "inputs-embeds"}, modes=OFFLOADED)
+def offloaded_embeds_equal_ids(subject: Subject) -> None:
+    """Embedding the tokens by hand and feeding the embeddings gives the logits of the ids."""
+    inputs = subject.text.inputs
+    embeds: Tensor = subject.embed(inputs)
+    assert embeds.device.type != "meta", "the offloaded embedding gives no data"
+    by_embeds = subject.logits_of_embeds(inputs, embeds)
+    subject.assert_close(by_embeds, subject.logits(inputs), "logits of the embedded tokens")
