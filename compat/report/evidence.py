@@ -1,0 +1,128 @@
+"""Gathers what the records know, by target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from compat.registry.spec import ModelSpec, Registry
+from compat.report.view import DescribedCheck
+from compat.results.merge import crashed_cases, newest_results
+from compat.results.record import CaseRecord, PlannedRecord, Record
+from compat.results.verdict import Verdict, judge
+from compat.targets import Device, Mode
+from compat.targets.target import CaseId
+
+_DEVICES = tuple(Device)
+_MODES = tuple(Mode)
+_UNFIT = re.compile(r"[^a-z0-9.]+")
+
+
+@dataclass(frozen=True)
+class TargetEvidence:
+    """All that is known of a target."""
+
+    id: str
+    coordinates: CaseId
+    """Its check is empty."""
+    anchor: str
+    cases: Mapping[str, CaseRecord]
+    """By check, in the catalogue's order."""
+    missing: tuple[str, ...]
+    """Checks that are expected and did not run."""
+    verdict: Verdict
+
+
+def areas_of(checks: Iterable[DescribedCheck], records: Iterable[Record]) -> dict[str, str]:
+    """Check -> area, in the order in which checks are shown: the catalogue's, then all others."""
+    areas = {check.name: check.area for check in checks}
+    for record in records:
+        if isinstance(record, CaseRecord):
+            areas.setdefault(record.check, record.area)
+    return areas
+
+
+def gather(
+    records: Collection[Record],
+    registry: Registry,
+    areas: Mapping[str, str],
+    expected: Mapping[str, Collection[str]],
+) -> tuple[TargetEvidence, ...]:
+    """The evidence of every target that was planned or run, in the order of its columns.
+
+    A target is held against its planned checks and `expected[target id]` together.
+    """
+    positions = {name: position for position, name in enumerate(areas)}
+    known = newest_results(
+        [record for record in records if isinstance(record, CaseRecord)]
+        + list(crashed_cases(records, areas))
+    )
+    cases: dict[str, dict[str, CaseRecord]] = {}
+    for case in known.values():
+        coordinates = CaseId.parse(case.case)
+        cases.setdefault(coordinates.target, {})[coordinates.check] = case
+    wanted: dict[str, set[str]] = {target: set() for target in cases}
+    for record in records:
+        if isinstance(record, PlannedRecord):
+            for target, names in record.cases.items():
+                wanted.setdefault(target, set()).update(names)
+    for target in wanted:
+        wanted[target].update(expected.get(target, ()))
+
+    def position(check: str) -> tuple[int, str]:
+        return positions.get(check, len(positions)), check
+
+    targets = {target: found for target in wanted if (found := _coordinates(target)) is not None}
+    anchors = _anchors(targets, {spec.id: spec for spec in registry.models})
+    return tuple(
+        TargetEvidence(
+            id=target,
+            coordinates=targets[target],
+            anchor=anchors[target],
+            cases={name: ran[name] for name in sorted(ran, key=position)},
+            missing=tuple(sorted(wanted[target] - set(ran), key=position)),
+            verdict=judge(target, ran, wanted[target]),
+        )
+        for target in sorted(targets, key=lambda target: _place(targets[target]))
+        for ran in [cases.get(target, {})]
+    )
+
+
+def _coordinates(target: str) -> CaseId | None:
+    # A planned record is written by whoever ran; a target id of a newer suite is no reason to stop.
+    try:
+        return CaseId.parse(f"{target}/")
+    except ValueError:
+        return None
+
+
+def _place(target: CaseId) -> tuple[str, str, int, int, str]:
+    return (
+        target.model,
+        target.wrapper,
+        _DEVICES.index(target.device),
+        _MODES.index(target.mode),
+        target.weights,
+    )
+
+
+def anchor_part(model: str, spec: ModelSpec | None) -> str:
+    """A model's name as it may stand in an HTML id, whatever a folder was called."""
+    return spec.slug if spec else _UNFIT.sub("-", model.lower()).strip("-.") or "model"
+
+
+def _anchors(targets: Mapping[str, CaseId], specs: Mapping[str, ModelSpec]) -> dict[str, str]:
+    anchors: dict[str, str] = {}
+    taken: set[str] = set()
+    for target in sorted(targets):
+        at = targets[target]
+        name = anchor_part(at.model, specs.get(at.model))
+        wrapper = "" if at.wrapper == "bare" else "-" + _UNFIT.sub("-", at.wrapper.lower())
+        stem = anchor = f"t-{name}-{at.weights}-{at.device}-{at.mode}{wrapper}"
+        number = 2
+        while anchor in taken:
+            anchor, number = f"{stem}-{number}", number + 1
+        taken.add(anchor)
+        anchors[target] = anchor
+    return anchors

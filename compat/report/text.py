@@ -1,0 +1,113 @@
+"""Numbers and untrusted text as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+from compat.results.record import Measures
+
+Measure = float | int | str | bool | list[float] | None
+
+_KEPT = frozenset("\n\t")
+_DELETE = 0x7F
+_PICTURES = 0x2400
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """`text` with every character that a terminal or a browser would obey made visible.
+
+    Control characters become their pictures (an escape is `␛`); direction overrides, zero-width
+    characters and lone surrogates become `<U+202E>`. Longer than `limit` characters, it is cut and
+    says so. This is not HTML escaping, which the templates do on top.
+    """
+    cut = text if limit is None or len(text) <= limit else text[:limit]
+    shown = "".join(map(_shown, cut)) if not cut.isascii() or not cut.isprintable() else cut
+    return shown if len(cut) == len(text) else f"{shown} … ({len(text):,} characters in all)"
+
+
+def _shown(character: str) -> str:
+    if character in _KEPT:
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    if code == _DELETE:
+        return "␡"
+    return f"<U+{code:04X}>" if unicodedata.category(character) in _HIDDEN else character
+
+
+def parameters(count: int) -> str:
+    """A parameter count as model cards write it: `124M`, `1.24B`, `46.7B`."""
+    if count < 999_500_000:
+        return f"{count / 1e6:.3g}M"
+    return f"{count / 1e9:.3g}B" if count < 999_500_000_000 else f"{count / 1e12:.3g}T"
+
+
+def duration(seconds: float) -> str:
+    """Seconds with the unit that suits them: `340 ms`, `12.3 s`, `4 min 05 s`, `1 h 02 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def byte_size(count: float) -> str:
+    """Bytes in decimal units: a GB is 10^9 bytes."""
+    for size, prefix in _DECIMAL:
+        if count >= size:
+            return f"{count / size:.3g} {prefix}B"
+    return f"{count:.0f} B"
+
+
+def number(value: float) -> str:
+    """A number with at most four significant digits, or with thousands separators."""
+    if not math.isfinite(value):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def measure_text(name: str, value: Measure) -> str:
+    """The value of a measure; its unit is the last word of its name."""
+    if value is None:
+        return "not finite"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return visible(value, 120)
+    if isinstance(value, list):
+        if not value:
+            return "none"
+        return f"{number(min(value))} to {number(max(value))} over {len(value)}"
+    if name.endswith("_per_second"):
+        return f"{number(round(value, 1))}/s"
+    if name.endswith("_seconds"):
+        return duration(value)
+    if name.endswith("_bytes"):
+        return byte_size(value)
+    if name.endswith("_nats"):
+        return f"{number(value)} nats"
+    return number(value)
+
+
+def measure_label(name: str) -> str:
+    """The name of a measure in words, without the unit that its text shows."""
+    for unit in ("_per_second", "_seconds", "_bytes", "_nats"):
+        name = name.removesuffix(unit)
+    return visible(name.replace("_", " "), 60)
+
+
+def measures_text(measures: Measures) -> tuple[str, ...]:
+    """Every measure of a case as `label value`, in the order recorded."""
+    return tuple(
+        f"{measure_label(name)} {measure_text(name, value)}" for name, value in measures.items()
+    )

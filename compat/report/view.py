@@ -1,0 +1,320 @@
+"""What the report shows, as frozen values: everything decided, nothing yet written down.
+
+Every text that comes from a model, an exception or a file has been made visible (`visible`) and is
+escaped by the writers. Marks name a glyph; a glyph never stands without its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from compat.outcomes import Outcome
+from compat.results.verdict import Verdict, Word
+from compat.targets import Device, Mode, Weights
+
+
+class DescribedCheck(Protocol):
+    """What the report wants to know of a check; `compat.checks.registry.Check` is one."""
+
+    @property
+    def name(self) -> str:
+        """Its function's name."""
+
+    @property
+    def area(self) -> str:
+        """The group it belongs to."""
+
+    @property
+    def summary(self) -> str:
+        """One line: what it asserts."""
+
+
+Checks = Iterable[DescribedCheck]
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """One check of a target, in a line."""
+
+    name: str
+    outcome: Outcome | None
+    """None: it is expected, and did not run."""
+    word: str
+    mark: str
+    measures: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing more to say than that it passed."""
+        return self.outcome is Outcome.PASSED
+
+
+@dataclass(frozen=True)
+class AreaView:
+    """The checks of one area of a target."""
+
+    name: str
+    checks: tuple[CheckView, ...]
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """Checks of a target that came to the same end for the same reason."""
+
+    word: str
+    mark: str
+    checks: tuple[str, ...]
+    stage: str
+    cases: tuple[str, ...]
+    reason: str = ""
+    reason_class: str = ""
+    action: str = ""
+    blame: str = ""
+    issue: str = ""
+    line: int = 0
+    """In models.yaml."""
+    exception: str = ""
+    message: str = ""
+    trace: str = ""
+    reproduce: str = ""
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """What a model wrote during a check: untrusted."""
+
+    check: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """A target, opened."""
+
+    id: str
+    anchor: str
+    weights: Weights
+    device: Device
+    mode: Mode
+    wrapper: str
+    verdict: Verdict
+    mark: str
+    score: str
+    seconds: float
+    areas: tuple[AreaView, ...]
+    findings: tuple[FindingView, ...]
+    samples: tuple[SampleView, ...]
+    measures: tuple[str, ...]
+    reproduce: str
+    """A command with CHECK where a check's name goes; empty where no record has one."""
+    revision: str
+    environments: tuple[str, ...]
+    date: str
+
+
+@dataclass(frozen=True)
+class ColumnView:
+    """A column of the matrix."""
+
+    device: Device
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A model in a mode: the strongest evidence, and what else there is."""
+
+    word: Word
+    mark: str
+    evidence: str
+    """`twin`, `hub`, ...; empty where nothing was tested."""
+    score: str
+    anchor: str
+    """Of the target that speaks for this cell; empty where there is none."""
+    target: str
+    why: str
+    others: tuple[OtherView, ...] = ()
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """Another target behind the same cell."""
+
+    word: Word
+    weights: Weights
+    anchor: str
+
+
+@dataclass(frozen=True)
+class FactsView:
+    """What the registry says of a model, for reading; empty where the model is not in it."""
+
+    size: str = ""
+    layers: str = ""
+    hidden: str = ""
+    block: str = ""
+    line: str = ""
+    """All the rest in one line."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A row of the matrix and the targets behind it."""
+
+    id: str
+    name: str
+    organisation: str
+    wrapper: str
+    family: str
+    anchor: str
+    find: str
+    """Words that the filter finds it by beside what its row shows."""
+    facts: FactsView
+    structure: CellView
+    cells: tuple[CellView, ...]
+    word: Word
+    mark: str
+    targets: tuple[TargetView, ...]
+
+
+@dataclass(frozen=True)
+class FamilyView:
+    """Models of a family, in the registry's order."""
+
+    name: str
+    models: tuple[ModelView, ...]
+
+
+@dataclass(frozen=True)
+class SkipView:
+    """All cases that were skipped for one reason."""
+
+    code: str
+    reason_class: str
+    action: str
+    cases: int
+    targets: int
+    texts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class PlaceView:
+    """Where something was found: a model, and in which modes."""
+
+    model: str
+    anchor: str
+    modes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FailureView:
+    """One failure, known or not, over all models that show it."""
+
+    word: str
+    mark: str
+    checks: tuple[str, ...]
+    places: tuple[PlaceView, ...]
+    cases: int
+    evidence: str
+    blame: str = ""
+    reason: str = ""
+    issue: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class UntestedView:
+    """Models that nothing is known of here, for one reason."""
+
+    word: Word
+    mark: str
+    why: str
+    models: tuple[tuple[str, str], ...]
+    """Name and anchor."""
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    """One measure, models by modes; an empty text where it was not taken."""
+
+    title: str
+    unit: str
+    columns: tuple[ColumnView, ...]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    """Model, anchor, values."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run, and how far it came."""
+
+    id: str
+    started: str
+    took: str
+    selection: str
+    command: str
+    suite: str
+    planned: int
+    done: int
+    interrupted: tuple[str, ...]
+    """Case ids that were under way when it was stopped."""
+
+    @property
+    def missing(self) -> int:
+        """Planned cases without a result."""
+        return self.planned - self.done
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """An environment that results come from."""
+
+    id: str
+    line: str
+    packages: tuple[tuple[str, str], ...]
+    cases: int
+
+
+@dataclass(frozen=True)
+class CountView:
+    """How many of something, for the summary."""
+
+    mark: str
+    word: str
+    count: int
+
+
+@dataclass(frozen=True)
+class GlossaryView:
+    """A check and what it asserts."""
+
+    area: str
+    checks: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The whole report."""
+
+    runs: tuple[RunView, ...]
+    environments: tuple[EnvironmentView, ...]
+    columns: tuple[ColumnView, ...]
+    families: tuple[FamilyView, ...]
+    model_counts: tuple[CountView, ...]
+    target_counts: tuple[CountView, ...]
+    case_counts: tuple[CountView, ...]
+    failures: tuple[FailureView, ...]
+    known_failures: tuple[FailureView, ...]
+    skips: tuple[SkipView, ...]
+    untested: tuple[UntestedView, ...]
+    figures: tuple[FigureTable, ...]
+    glossary: tuple[GlossaryView, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def models(self) -> tuple[ModelView, ...]:
+        """Every row, in the order of the matrix."""
+        return tuple(model for family in self.families for model in family.models)
