@@ -1,0 +1,1 @@
+"""A small checkpoint whose code comes with it, built for the tests."""
