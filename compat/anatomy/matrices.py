@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from torch import nn
 
@@ -60,10 +61,12 @@ def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> 
     """
     quantized = [matrix for matrix in matrices(model) if matrix.quantized]
     total = sum(_quantized_bytes(matrix, scheme) for matrix in quantized)
+    # Offloaded weights have no storage by which tied ones could be told: their names do it.
+    tied: dict[str, str] = getattr(model, "all_tied_weights_keys", {})
     seen: set[int] = set()
-    for tensor in (*model.parameters(), *model.buffers()):
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
         key = id(tensor) if tensor.is_meta else tensor.data_ptr()
-        if key in seen or not tensor.is_floating_point():
+        if key in seen or name in tied or not tensor.is_floating_point():
             continue
         seen.add(key)
         total += tensor.numel() * element_size

@@ -21,7 +21,10 @@ class Snapshot:
 
     hooks: tuple[tuple[str, int], ...]
     versions: tuple[tuple[str, int, int], ...]
-    """(name, identity, version counter) of every parameter and buffer."""
+    """(name, identity, version counter) of every parameter and buffer that is in memory.
+
+    accelerate puts new meta tensors in the place of offloaded weights at every forward.
+    """
     training: frozenset[str]
     gradients: frozenset[str]
     frozen: frozenset[str]
@@ -31,7 +34,11 @@ class Snapshot:
         """Take the state of a model; costs no tensor operation."""
         return cls(
             hooks=tuple((name, _hooks(module)) for name, module in model.named_modules()),
-            versions=tuple((name, id(t), t._version) for name, t in _tensors(model)),
+            versions=tuple(
+                (name, id(tensor), tensor._version)
+                for name, tensor in _tensors(model)
+                if not tensor.is_meta
+            ),
             training=frozenset(name for name, m in model.named_modules() if m.training),
             gradients=frozenset(n for n, p in model.named_parameters() if p.grad is not None),
             frozen=frozenset(n for n, p in model.named_parameters() if not p.requires_grad),
@@ -64,7 +71,7 @@ def fingerprint(model: nn.Module) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in _tensors(model):
         digest.update(name.encode())
-        if tensor.device.type != "meta":
+        if not tensor.is_meta:
             raw = tensor.detach().contiguous().flatten().view(torch.uint8)
             digest.update(raw.cpu().numpy().data)
     return digest.hexdigest()
