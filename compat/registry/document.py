@@ -86,7 +86,7 @@ def _syntax_problem(error: yaml.YAMLError) -> Problem:
         said = ", ".join(filter(None, (error.problem, error.context)))
         mark = error.problem_mark
         return Problem(mark.line + 1, f"not valid YAML: {said}", mark.column + 1)
-    return Problem(1, f"not valid YAML: {error}")
+    return Problem(1, f"not valid YAML: {' '.join(str(error).split())}")
 
 
 def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, int] | None:

@@ -80,7 +80,7 @@ def stale_rows(registry: Registry, cases: Iterable[Coordinates]) -> tuple[StaleR
             if owner in unmatched:
                 unmatched[owner].drop(case, family)
         for name in COORDINATES:
-            seen[name].add(getattr(case, name))
+            seen[name].add(str(getattr(case, name)))
         seen["family"].add(family)
     stale = (StaleRow(row.failure, _why(row, seen)) for rows in unmatched.values() for row in rows)
     return tuple(sorted(stale, key=lambda found: found.failure.line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -94,8 +95,14 @@ def _in_pydantics_words(details: ErrorDetails) -> str:
 
 
 def _choices(details: ErrorDetails) -> list[str]:
+    """From pydantic's "False, 'auto' or <Gate.MANUAL: 'manual'>", in YAML's spelling."""
     expected: str = details["ctx"]["expected"]
-    return [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(", ")]
+    parts = re.split(", | or ", expected)
+    quoted = [re.search("'(.*)'", part) for part in parts]
+    return [
+        part.lower() if found is None else found[1]
+        for part, found in zip(parts, quoted, strict=True)
+    ]
 
 
 def _near(given: Any, allowed: list[str]) -> str:

@@ -1,0 +1,95 @@
+"""The registry of this project, as it is read by the suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+
+from compat.registry import (
+    Registry,
+    UnknownModelError,
+    default_registry_path,
+    load_registry,
+    parse_registry,
+)
+from compat.registry.spec import ModeName
+from compat.targets import Mode
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_registry(default_registry_path())
+
+
+def test_every_entry_knows_the_line_it_starts_on(registry: Registry) -> None:
+    lines = default_registry_path().read_text().splitlines()
+    for spec in registry.models:
+        assert lines[spec.line - 1].strip() == f"- id: {spec.id}"
+
+
+def test_an_entry_fits_half_a_screen(registry: Registry) -> None:
+    lines = default_registry_path().read_text().splitlines()
+    starts = [spec.line for spec in registry.models] + [len(lines) + 2]
+    longest = max(end - start - 1 for start, end in pairwise(starts))
+    assert longest <= 30
+
+
+def test_a_model_is_found_by_id_alias_and_slug(registry: Registry) -> None:
+    native = registry.by_id("zai-org/chatglm3-6b")
+    assert registry.by_id("THUDM/chatglm3-6b") is native
+    assert registry.by_id("chatglm3-6b") is native
+
+
+def test_an_unknown_model_is_told_what_is_near(registry: Registry) -> None:
+    with pytest.raises(UnknownModelError, match="did you mean 'facebook/opt-125m'"):
+        registry.by_id("facebook/opt-125")
+
+
+def test_a_model_like_no_other_is_told_nothing(registry: Registry) -> None:
+    with pytest.raises(UnknownModelError, match=r"no model 'zzz' in the registry$"):
+        registry.by_id("zzz")
+
+
+def test_a_slug_is_the_name_of_the_id_unless_it_is_given(two_models: str) -> None:
+    assert parse_registry(two_models).models[0].slug == "oak-1b"
+    assert parse_registry(two_models + "    slug: tall\n").models[1].slug == "tall"
+
+
+def test_the_arguments_of_a_config_are_a_copy_with_the_fix_in_it(registry: Registry) -> None:
+    spec = registry.by_id("databricks/dbrx-base")
+    arguments = spec.config_arguments()
+    assert "model_type" not in arguments
+    assert arguments["rope_parameters"] == {"rope_type": "default", "rope_theta": 500000.0}
+    arguments["attn_config"]["kv_n_heads"] = 0
+    assert spec.config["attn_config"]["kv_n_heads"] == 8
+
+
+def test_grouped_heads_share_key_values_evenly(registry: Registry) -> None:
+    for spec in registry.models:
+        if spec.widths.heads is not None:
+            assert spec.widths.key_value_heads is not None
+            assert spec.widths.heads % spec.widths.key_value_heads == 0
+
+
+def test_a_full_precision_file_holds_at_least_its_parameters(registry: Registry) -> None:
+    bytes_each = {"float32": 4, "float16": 2, "bfloat16": 2}
+    for spec in registry.models:
+        if spec.checkpoint.quantization is None:
+            expected = spec.parameters * bytes_each[spec.checkpoint.dtype] / 1e9
+            assert spec.checkpoint.gb >= 0.985 * expected - 0.001, spec.id
+
+
+def test_the_modes_of_the_registry_are_those_of_the_suite() -> None:
+    assert set(get_args(ModeName)) == {mode.value for mode in Mode} - {Mode.META.value}
+
+
+def test_reading_the_registry_imports_no_torch() -> None:
+    script = (
+        "import sys; from compat.registry import *; load_registry(default_registry_path()); "
+        "sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
