@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 
@@ -52,17 +53,20 @@ class Inputs:
         return (self.mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def left_pad(rows: Sequence[torch.Tensor], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack rows of ids, (length,) each, into (batch, longest) with padding on the left.
+def pad_rows(
+    rows: Sequence[torch.Tensor], token: int, side: Literal["left", "right"]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack rows of ids, (length,) each, into (batch, longest) with padding on one side.
 
     Returns ids and mask.
     """
     longest = max(len(row) for row in rows)
-    ids = torch.full((len(rows), longest), pad, dtype=torch.long)
+    ids = torch.full((len(rows), longest), token, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for number, row in enumerate(rows):
-        ids[number, longest - len(row) :] = row
-        mask[number, longest - len(row) :] = 1
+        start = longest - len(row) if side == "left" else 0
+        ids[number, start : start + len(row)] = row
+        mask[number, start : start + len(row)] = 1
     return ids, mask
 
 

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
-from compat.subject.inputs import Generation, Inputs, left_pad
+from compat.subject.inputs import Generation, Inputs, pad_rows
 from compat.subject.notes import Notes
 from compat.subject.text import UNTAUGHT, TextStream, text_stream
 from compat.subject.tolerance import assert_close, tolerance
@@ -124,12 +124,15 @@ class RunningModel(Notes):
         return [self.text.inputs.first(length) for length in (longest, longest // 2, 3)]
 
     def batch(self, rows: Sequence[Inputs]) -> Inputs:
-        """One batch of single rows, padded on the left."""
-        ids, mask = left_pad([row.ids[0] for row in rows], self.pad_token)
+        """One batch of single rows, padded on the left: generation goes on at the right.
+
+        An encoder's input is padded on the right, where its learned positions expect it.
+        """
+        ids, mask = pad_rows([row.ids[0] for row in rows], self.pad_token, "left")
         encoders = [row.encoder_ids[0] for row in rows if row.encoder_ids is not None]
         if not encoders:
             return Inputs(ids, mask)
-        encoder_ids, encoder_mask = left_pad(encoders, self.pad_token)
+        encoder_ids, encoder_mask = pad_rows(encoders, self.pad_token, "right")
         return Inputs(ids, mask, encoder_ids, encoder_mask)
 
     def decode(self, tokens: Sequence[int]) -> str:

@@ -36,15 +36,15 @@ class Reference:
     """The output of each decoder block, (length, width), float32."""
 
 
-def cached_key_value_heads(output: Any) -> int | None:
-    """Key-value heads in the cache of a forward's output, None where it holds no keys.
+def cached_keys(output: Any) -> torch.Tensor | None:
+    """The keys in the cache of a forward's output, None where it holds none.
 
-    A layer of a cache keeps its keys as (batch, key-value heads, length, width).
+    (batch, key-value heads, length, width), of the first layer that keeps any.
     """
     cache = getattr(output, "past_key_values", None)
     cache = getattr(cache, "self_attention_cache", cache)
     for layer in getattr(cache, "layers", ()):
         keys = getattr(layer, "keys", None)
         if isinstance(keys, torch.Tensor) and keys.dim() == 4:
-            return int(keys.shape[1])
+            return keys
     return None

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from compat import interventions
-from compat.anatomy.anatomy import Anatomy, find_anatomy
+from compat.anatomy.anatomy import Anatomy, find_anatomy, text_config
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
@@ -20,7 +20,7 @@ from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.pristine import Snapshot, fingerprint
 from compat.subject.running import RunningModel
-from compat.subject.runs import Reference, StreamRun, cached_key_value_heads
+from compat.subject.runs import Reference, StreamRun, cached_keys
 from compat.targets import Checkpoint, Target
 
 
@@ -111,10 +111,13 @@ class Subject(RunningModel):
     def cached_key_value_heads(self) -> int:
         """Key-value heads in the model's own cache. Raises NotApplicable where it keeps none."""
         output = self.forward(self.text.inputs.first(4), use_cache=True)
-        heads = cached_key_value_heads(output)
-        if heads is None:
+        latent = getattr(text_config(self.model), "kv_lora_rank", None)
+        keys = cached_keys(output)
+        if keys is None:
             raise NotApplicable("the model keeps no keys and values")
-        return heads
+        if keys.shape[-1] == latent:
+            raise NotApplicable("the model keeps a latent in the place of keys and values")
+        return int(keys.shape[1])
 
     @cached_property
     def reference(self) -> Reference:
