@@ -290,7 +290,7 @@ def test_an_outcome_that_is_no_failure_is_refused(two_models: str, complaints: C
     [said] = complaints(with_row(two_models, ROW + "        outcome: fixed\n"))
     assert said == (
         f"models.yaml:31: {PINE} known_failures[0]: 'outcome': unknown value 'fixed'; "
-        "allowed: failed, crashed, timeout"
+        "did you mean 'failed'? allowed: failed, crashed, timeout"
     )
 
 
