@@ -23,13 +23,14 @@ from compat.loading.placement import (
     describe_placement,
     device_map,
     offload_from_gpu,
+    stored_shapes,
     verify_offload,
 )
 from compat.loading.quantization import (
     bitsandbytes_config,
     keep_canonical_layout,
+    quantized_shapes,
     quantized_share,
-    wrong_shapes,
 )
 from compat.loading.quiet import without_noise, without_progress_bars
 from compat.loading.release import release
@@ -240,8 +241,9 @@ def _refuse_incomplete(model: Any, info: dict[str, Any], spec: ModelSpec) -> Non
         for key, stored, expected in sorted(info["mismatched_keys"])
     ]
     problems += [
-        f"{wrong.layer}.weight is {wrong.stored} and should be {wrong.expected}"
-        for wrong in (wrong_shapes(model) if getattr(model, "is_quantized", False) else ())
+        f"{name} is {stored} and should be {expected}"
+        for name, stored, expected in (*quantized_shapes(model), *stored_shapes(model))
+        if stored != expected
     ]
     problems += [str(message) for message in info["error_msgs"]]
     if problems:

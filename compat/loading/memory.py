@@ -31,10 +31,13 @@ def footprint(model: nn.Module) -> Footprint:
     """
     stored: dict[int, int] = {}
     offloaded: dict[int, int] = {}
-    for tensor in _weight_tensors(model):
+    tied = getattr(model, "all_tied_weights_keys", {})
+    for name, tensor in _weight_tensors(model):
         if tensor.is_meta:
-            # Tied meta parameters are one object; they have no storage to be told apart by.
-            offloaded[id(tensor)] = tensor.numel() * tensor.element_size()
+            # Meta tensors have no storage to tell by that they are tied, and accelerate makes one
+            # object a name of them at the first forward.
+            if name not in tied:
+                offloaded[id(tensor)] = tensor.numel() * tensor.element_size()
         else:
             storage = tensor.untyped_storage()
             stored[storage.data_ptr()] = storage.nbytes()
@@ -62,12 +65,13 @@ def return_freed_memory() -> None:
             trim(0)
 
 
-def _weight_tensors(model: nn.Module) -> Iterator[Tensor]:
-    for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values()):
+def _weight_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for path, module in model.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None:
-                yield tensor
-        yield from _quantization_tensors(module)
+                yield f"{path}.{name}", tensor
+        for tensor in _quantization_tensors(module):
+            yield path, tensor
 
 
 def _quantization_tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from safetensors import safe_open
 from torch import nn
 
 from compat.loading.loaded import NotOffloadedError
@@ -55,6 +57,31 @@ def verify_offload(model: nn.Module, target: Target) -> None:
         raise NotOffloadedError(
             f"{target.mode}: {len(held)} parameters stayed in memory, the first is {held[0]}"
         )
+
+
+def stored_shapes(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Yield name, stored shape and expected shape of every weight that is read from disk on use.
+
+    transformers reads no weight on loading that goes to disk, and so compares no shape (5.23): one
+    of another size is found at the first forward, or never where it happens to broadcast.
+    """
+    index = _disk_index(model)
+    for name, parameter in model.named_parameters():
+        entry = index.get(name, {})
+        if parameter.is_meta and entry.get("safetensors_file"):
+            with safe_open(entry["safetensors_file"], framework="pt") as file:
+                stored = file.get_slice(entry.get("weight_name", name)).get_shape()
+            yield name, tuple(stored), tuple(parameter.shape)
+
+
+def _disk_index(model: nn.Module) -> Mapping[str, dict[str, str]]:
+    """accelerate's index of an offloaded model: file and key by parameter name."""
+    for module in model.modules():
+        weights = getattr(getattr(module, "_hf_hook", None), "weights_map", None)
+        index = getattr(getattr(weights, "dataset", None), "index", None)
+        if index:
+            return cast("Mapping[str, dict[str, str]]", index)
+    return {}
 
 
 def describe_placement(model: Any, asked: DeviceMap) -> str:

@@ -45,15 +45,6 @@ weights that stay what they are, and results that are the same on every CPU.
 """
 
 
-@dataclass(frozen=True)
-class WrongShape:
-    """A quantized layer whose stored weight is not the layer's size. Shapes are (out, in)."""
-
-    layer: str
-    stored: tuple[int, ...]
-    expected: tuple[int, int]
-
-
 def bitsandbytes_config(scheme: Scheme, compute_dtype: torch.dtype) -> Any:
     """Build the `BitsAndBytesConfig` of a quantized mode; nothing is left to its defaults."""
     from transformers import BitsAndBytesConfig
@@ -79,17 +70,14 @@ def quantized_share(model: nn.Module) -> float:
     return sum(quantized.values()) / total if total else 0.0
 
 
-def wrong_shapes(model: nn.Module) -> tuple[WrongShape, ...]:
-    """Find quantized layers that hold a weight of another size.
+def quantized_shapes(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Yield name, stored shape and expected shape of every quantized weight, both out x in.
 
-    transformers does not compare shapes of weights that it quantizes on loading (5.23), so that
-    a checkpoint of the wrong size is reported in float modes and passes in quantized ones.
+    transformers does not compare shapes of weights that it quantizes on loading (5.23): a
+    checkpoint of the wrong size is refused in float modes and passes in quantized ones.
     """
-    return tuple(
-        WrongShape(name, stored, (layer.out_features, layer.in_features))
-        for name, layer, stored in _layers(model)
-        if stored != (layer.out_features, layer.in_features)
-    )
+    for name, layer, stored in _layers(model):
+        yield f"{name}.weight", stored, (layer.out_features, layer.in_features)
 
 
 def keep_canonical_layout(model: nn.Module) -> Workaround | None:
@@ -115,6 +103,6 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
             if module.weight.dtype == torch.int8:
                 yield name, module, tuple(module.weight.shape)
         elif isinstance(module, bitsandbytes.nn.Linear4bit):
-            state = module.weight.quant_state
+            state = getattr(module.weight, "quant_state", None)  # a missing weight has none
             if state is not None:
                 yield name, module, tuple(state.shape)
