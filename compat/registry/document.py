@@ -84,6 +84,8 @@ def read_document(text: str) -> Document:
 def _syntax_problem(error: yaml.YAMLError) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         said = ", ".join(filter(None, (error.problem, error.context)))
+        if "alias" in said:  # a glob written bare
+            said += "; put quotes around a text that begins with *"
         mark = error.problem_mark
         return Problem(mark.line + 1, f"not valid YAML: {said}", mark.column + 1)
     return Problem(1, f"not valid YAML: {' '.join(str(error).split())}")

@@ -18,7 +18,7 @@ from compat.registry.spec import KnownFailure, ModelSpec, Registry
 class FailureIndex:
     """The known failures that can show on one machine, looked up by case.
 
-    A lookup costs two dict accesses and the few rows that name the check; build it once a run.
+    A lookup costs two dict accesses and a look at the few rows of its check; build it once a run.
     """
 
     def __init__(self, registry: Registry, conditions: Conditions) -> None:
@@ -30,10 +30,10 @@ class FailureIndex:
     def expected(self, spec: ModelSpec, case: Coordinates) -> KnownFailure | None:
         """The row that says how `case` fails: the model's own wins, then the first in the file."""
         for owner in (spec.id, ANY_MODEL):
-            if owner in self._rows:
-                found = self._rows[owner].first(case, spec.family)
-                if found is not None:
-                    return found
+            rows = self._rows[owner].of_check(case.check) if owner in self._rows else ()
+            for row in rows:
+                if row.matches(case, spec.family):
+                    return row.failure
         return None
 
 
@@ -69,20 +69,27 @@ def stale_rows(registry: Registry, cases: Iterable[Coordinates]) -> tuple[StaleR
 
     `cases` is the whole of registry x catalogue, never a selection of it.
     """
-    unmatched: dict[str, Rows] = defaultdict(Rows)
+    rows: dict[str, Rows] = defaultdict(Rows)
     for model, failure in all_rows(registry):
-        unmatched[model].add(failure)
+        rows[model].add(failure)
+    matched: set[Row] = set()
     seen: dict[str, set[str]] = defaultdict(set)
     for case in cases:
         spec = registry.by_name.get(case.model)
         family = "" if spec is None else spec.family
         for owner in (case.model, ANY_MODEL):
-            if owner in unmatched:
-                unmatched[owner].drop(case, family)
+            for row in rows[owner].of_check(case.check) if owner in rows else ():
+                if row not in matched and row.matches(case, family):
+                    matched.add(row)
         for name in COORDINATES:
             seen[name].add(str(getattr(case, name)))
         seen["family"].add(family)
-    stale = (StaleRow(row.failure, _why(row, seen)) for rows in unmatched.values() for row in rows)
+    stale = [
+        StaleRow(row.failure, _why(row, seen))
+        for owned in rows.values()
+        for row in owned
+        if row not in matched
+    ]
     return tuple(sorted(stale, key=lambda found: found.failure.line))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -42,20 +41,19 @@ class Coordinates(Protocol):
         """Name of the check."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """A known failure, with the patterns that ask something of a case."""
+    """A known failure, with the patterns that ask something of a case. Equal to itself alone."""
 
     failure: KnownFailure
-    order: int
     patterns: dict[str, str]
     """Coordinate (or `family`) -> glob; those that are `*` are left out."""
 
     @classmethod
-    def of(cls, failure: KnownFailure, order: int) -> Row:
+    def of(cls, failure: KnownFailure) -> Row:
         """Take a known failure apart."""
         asked = {name: getattr(failure, name) for name in (*COORDINATES, "family")}
-        return cls(failure, order, {name: glob for name, glob in asked.items() if glob != "*"})
+        return cls(failure, {name: glob for name, glob in asked.items() if glob != "*"})
 
     def matches(self, case: Coordinates, family: str) -> bool:
         """Whether every pattern fits."""
@@ -66,37 +64,27 @@ class Row:
 
 
 class Rows:
-    """Rows filed under the check they name: matching looks at few of them."""
+    """Rows in the order of the file; those that name a check are looked for once."""
 
     def __init__(self) -> None:
-        self._by_check: dict[str, list[Row]] = defaultdict(list)
-        self._for_many_checks: list[Row] = []
-        self._count = 0
+        self._rows: list[Row] = []
+        self._by_check: dict[str, list[Row]] = {}
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows in the order they were added."""
-        named = (row for rows in self._by_check.values() for row in rows)
-        return iter(sorted((*named, *self._for_many_checks), key=lambda row: row.order))
+        return iter(self._rows)
 
     def add(self, failure: KnownFailure) -> None:
-        """File a known failure behind those that are there."""
-        row = Row.of(failure, self._count)
-        self._count += 1
-        is_glob = any(character in failure.check for character in "*?[")
-        (self._for_many_checks if is_glob else self._by_check[failure.check]).append(row)
+        """Put a known failure behind those that are there."""
+        self._rows.append(Row.of(failure))
+        self._by_check.clear()
 
-    def first(self, case: Coordinates, family: str) -> KnownFailure | None:
-        """The first row, in the order they were added, that matches."""
-        candidates = (*self._by_check.get(case.check, ()), *self._for_many_checks)
-        matching = (row for row in candidates if row.matches(case, family))
-        first = min(matching, key=lambda row: row.order, default=None)
-        return None if first is None else first.failure
-
-    def drop(self, case: Coordinates, family: str) -> None:
-        """Forget the rows that match."""
-        for rows in (self._by_check.get(case.check), self._for_many_checks):
-            if rows:
-                rows[:] = [row for row in rows if not row.matches(case, family)]
+    def of_check(self, check: str) -> list[Row]:
+        """The rows whose pattern fits the name of a check."""
+        rows = self._by_check.get(check)
+        if rows is None:
+            rows = [row for row in self._rows if fnmatchcase(check, row.failure.check)]
+            self._by_check[check] = rows
+        return rows
 
 
 def all_rows(registry: Registry) -> Iterator[tuple[str, KnownFailure]]:

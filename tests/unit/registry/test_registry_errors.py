@@ -183,6 +183,12 @@ def test_bad_syntax_is_shown_with_line_and_column(two_models: str, complaints: C
     assert said.startswith("models.yaml:5:11: not valid YAML: did not find expected ',' or ']'")
 
 
+def test_a_bare_glob_is_told_to_stand_in_quotes(two_models: str, complaints: Complaints) -> None:
+    [said] = complaints(with_row(two_models, ROW + "        mode: *\n"))
+    assert said.startswith("models.yaml:31:16: not valid YAML:")
+    assert said.endswith("; put quotes around a text that begins with *")
+
+
 def test_a_character_that_yaml_forbids_is_refused(complaints: Complaints) -> None:
     [said] = complaints("schema: \x00")
     assert said.startswith("models.yaml:1: not valid YAML:")
