@@ -11,12 +11,11 @@ from compat.report.figures import figures_of
 from compat.report.findings import (
     failures_of,
     known_failures_of,
-    model_names,
     skips_of,
     untested_of,
 )
 from compat.report.marks import case_word, verdict_mark
-from compat.report.rows import columns_of, families_of
+from compat.report.rows import columns_of, families_of, rows_of
 from compat.report.text import duration, visible
 from compat.report.view import (
     CountView,
@@ -57,21 +56,20 @@ def build_view(
     areas = areas_of(checks, merged)
     targets = gather(merged, registry, areas, expected or {})
     columns = columns_of(targets)
-    families = families_of(targets, registry, columns, areas)
-    models = tuple(model for family in families for model in family.models)
-    names = model_names(targets)
+    rows = rows_of(targets, registry, columns, areas)
+    models = tuple(rows.values())
     return ReportView(
         runs=_runs(merged),
         environments=_environments(merged, targets),
         columns=columns,
-        families=families,
+        families=families_of(models),
         model_counts=_verdict_counts(model.word for model in models),
         target_counts=_verdict_counts(
             cell.word for model in models for cell in model.cells if cell.target
         ),
         case_counts=_case_counts(targets),
-        failures=failures_of(targets, names),
-        known_failures=known_failures_of(targets, names),
+        failures=failures_of(targets, rows),
+        known_failures=known_failures_of(targets, rows),
         skips=skips_of(targets),
         untested=untested_of(models),
         figures=figures_of(models, columns, {target.id: target for target in targets}),

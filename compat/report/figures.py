@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from compat.report.evidence import TargetEvidence
 from compat.report.targets import largest
-from compat.report.text import byte_size, duration, number
+from compat.report.text import byte_size, duration, rate
 from compat.report.view import ColumnView, FigureTable, ModelView
 
 Take = Callable[[TargetEvidence], float | None]
@@ -17,15 +17,21 @@ def _measure(name: str) -> Take:
     return lambda target: largest(target.cases.values(), name)
 
 
+def _resident(target: TargetEvidence) -> float | None:
+    """The peak where it was taken, else the largest that was seen after a case."""
+    cases = target.cases.values()
+    return largest(cases, "peak_rss_bytes") or largest(cases, "resident_bytes")
+
+
 def _seconds(target: TargetEvidence) -> float | None:
     return sum(case.seconds for case in target.cases.values()) or None
 
 
 _TABLES: tuple[tuple[str, str, Take, Write], ...] = (
-    ("Tokens per second", "the fastest generation", _measure("tokens_per_second"), number),
+    ("Tokens per second", "the fastest generation", _measure("tokens_per_second"), rate),
     ("Time to load", "from a checkpoint on disk", _measure("load_seconds"), duration),
     ("Weights in memory", "GB are 10⁹ bytes", _measure("weights_bytes"), byte_size),
-    ("Peak resident memory", "of the whole process", _measure("peak_rss_bytes"), byte_size),
+    ("Peak resident memory", "of the whole process", _resident, byte_size),
     ("Time for all checks", "load included", _seconds, duration),
 )
 

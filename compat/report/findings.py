@@ -19,21 +19,19 @@ from compat.report.view import (
 )
 from compat.results.record import CaseRecord
 from compat.results.verdict import Word
-from compat.targets.target import CaseId
+from compat.targets import Device
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _EVIDENCE_LIMIT = 300
 
+Rows = Mapping[tuple[str, str], ModelView]
+"""Rows of the matrix by model and wrapper."""
+
 Group = list[tuple[TargetEvidence, CaseRecord]]
 
 
-def failures_of(
-    targets: Sequence[TargetEvidence], names: Mapping[str, str]
-) -> tuple[FailureView, ...]:
-    """Cases that fail the run, by their exception; the most frequent first.
-
-    `names` maps a model to the name it is shown by, for the places.
-    """
+def failures_of(targets: Sequence[TargetEvidence], rows: Rows) -> tuple[FailureView, ...]:
+    """Cases that fail the run, by their exception; the most frequent first."""
 
     def key(case: CaseRecord) -> Hashable:
         if case.failure is None:
@@ -42,37 +40,35 @@ def failures_of(
         line = case.failure.message.strip().split("\n", 1)[0]
         return case.outcome, case.failure.type, _DIGITS.sub("#", line)
 
-    return _grouped(targets, lambda case: case.outcome.fails_the_run, key, names)
+    return _grouped(targets, lambda case: case.outcome.fails_the_run, key, rows)
 
 
-def known_failures_of(
-    targets: Sequence[TargetEvidence], names: Mapping[str, str]
-) -> tuple[FailureView, ...]:
+def known_failures_of(targets: Sequence[TargetEvidence], rows: Rows) -> tuple[FailureView, ...]:
     """Known failures, by the row of the registry that expected them."""
 
     def key(case: CaseRecord) -> Hashable:
         row = case.expectation
         return (row.blame, row.reason, row.issue) if row else case.check
 
-    return _grouped(targets, lambda case: case.outcome is Outcome.KNOWN_FAILURE, key, names)
+    return _grouped(targets, lambda case: case.outcome is Outcome.KNOWN_FAILURE, key, rows)
 
 
 def _grouped(
     targets: Sequence[TargetEvidence],
     wanted: Callable[[CaseRecord], bool],
     key: Callable[[CaseRecord], Hashable],
-    names: Mapping[str, str],
+    rows: Rows,
 ) -> tuple[FailureView, ...]:
     groups: dict[Hashable, Group] = {}
     for target in targets:
         for case in target.cases.values():
             if wanted(case):
                 groups.setdefault(key(case), []).append((target, case))
-    views = [_failure(group, names) for group in groups.values()]
+    views = [_failure(group, rows) for group in groups.values()]
     return tuple(sorted(views, key=lambda view: (-view.cases, view.checks)))
 
 
-def _failure(group: Group, names: Mapping[str, str]) -> FailureView:
+def _failure(group: Group, rows: Rows) -> FailureView:
     case = group[0][1]
     word, mark = case_word(case)
     failure, row = case.failure, case.expectation
@@ -81,7 +77,7 @@ def _failure(group: Group, names: Mapping[str, str]) -> FailureView:
         word=word,
         mark=mark,
         checks=tuple(dict.fromkeys(visible(case.check, 120) for _, case in group)),
-        places=_places((target for target, _ in group), names),
+        places=_places((target for target, _ in group), rows),
         cases=len(group),
         evidence=visible(evidence, _EVIDENCE_LIMIT),
         blame=str(row.blame) if row else "",
@@ -91,15 +87,15 @@ def _failure(group: Group, names: Mapping[str, str]) -> FailureView:
     )
 
 
-def _places(targets: Iterable[TargetEvidence], names: Mapping[str, str]) -> tuple[PlaceView, ...]:
-    found: dict[str, dict[str, str]] = {}
+def _places(targets: Iterable[TargetEvidence], rows: Rows) -> tuple[PlaceView, ...]:
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for target in targets:
         at = target.coordinates
-        mode = at.mode if at.device == "cpu" else f"{at.device} {at.mode}"
-        found.setdefault(at.model, {}).setdefault(str(mode), target.anchor)
+        mode = str(at.mode) if at.device is Device.CPU else f"{at.device} {at.mode}"
+        found.setdefault((at.model, at.wrapper), {}).setdefault(mode, target.anchor)
     return tuple(
-        PlaceView(names.get(model, visible(model)), next(iter(modes.values())), tuple(modes))
-        for model, modes in found.items()
+        PlaceView(rows[key].name, rows[key].anchor, next(iter(modes.values())), tuple(modes))
+        for key, modes in found.items()
     )
 
 
@@ -141,9 +137,3 @@ def untested_of(models: Iterable[ModelView]) -> tuple[UntestedView, ...]:
         UntestedView(word, group[0].mark, why, tuple((model.name, model.anchor) for model in group))
         for (word, why), group in groups.items()
     )
-
-
-def model_names(targets: Iterable[TargetEvidence]) -> dict[str, str]:
-    """Model id -> what stands after its organisation."""
-    ids = {CaseId.parse(f"{target.id}/").model for target in targets}
-    return {model: visible(model.rpartition("/")[2], 120) for model in ids}

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from compat.report.text import duration
+from compat.report.text import duration, is_link
 from compat.report.view import ReportView
 from compat.results.atomic import replace_text
 
@@ -48,11 +48,6 @@ def _environment() -> Environment:
     environment.filters["duration"] = duration
     environment.tests["link"] = is_link
     return environment
-
-
-def is_link(address: str) -> bool:
-    """Whether an address may become a link: the web only, never a script."""
-    return address.startswith(("https://", "http://")) and not any(map(str.isspace, address))
 
 
 def _hash(text: str) -> str:

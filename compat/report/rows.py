@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from compat.registry.spec import BlockFacts, ModelSpec, Registry
 from compat.report.evidence import TargetEvidence, anchor_part
 from compat.report.marks import verdict_mark
-from compat.report.targets import open_target
+from compat.report.targets import open_target, score_of
 from compat.report.text import parameters, visible
 from compat.report.view import (
     CellView,
@@ -38,28 +38,41 @@ def columns_of(targets: Iterable[TargetEvidence]) -> tuple[ColumnView, ...]:
     return tuple(ColumnView(device, mode) for device, mode in ordered)
 
 
-def families_of(
+def rows_of(
     targets: Iterable[TargetEvidence],
     registry: Registry,
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
-) -> tuple[FamilyView, ...]:
-    """Every model of the registry in its order, then models that only records know."""
-    by_row: dict[tuple[str, str], list[TargetEvidence]] = {}
+) -> dict[tuple[str, str], ModelView]:
+    """Rows by model and wrapper: the registry's in its order, then those only records know."""
+    found: dict[tuple[str, str], list[TargetEvidence]] = {}
     for target in targets:
         at = target.coordinates
-        by_row.setdefault((at.model, at.wrapper), []).append(target)
+        found.setdefault((at.model, at.wrapper), []).append(target)
+    specs = {spec.id: spec for spec in registry.models}
+    wrapped: dict[str, list[str]] = {}
+    for model, wrapper in sorted(found):
+        wrapped.setdefault(model, []).append(wrapper)
+    keys = [
+        (model, wrapper)
+        for model in dict.fromkeys([*specs, *wrapped])
+        for wrapper in dict.fromkeys([BARE, *wrapped.get(model, ())])
+        if wrapper != BARE or model in specs or (model, BARE) in found
+    ]
+    return {
+        (model, wrapper): _model(
+            model, wrapper, specs.get(model), found.get((model, wrapper), []), columns, areas
+        )
+        for model, wrapper in keys
+    }
+
+
+def families_of(models: Iterable[ModelView]) -> tuple[FamilyView, ...]:
+    """Rows by family, in the order of each family's first model."""
     families: dict[str, list[ModelView]] = {}
-    for spec in registry.models:
-        wrappers = {BARE: None} | {name: None for model, name in by_row if model == spec.id}
-        for wrapper in wrappers:
-            row = by_row.pop((spec.id, wrapper), [])
-            model = _model(spec.id, wrapper, spec, row, columns, areas)
-            families.setdefault(spec.family, []).append(model)
-    for (name, wrapper), row in sorted(by_row.items()):
-        model = _model(name, wrapper, None, row, columns, areas)
-        families.setdefault(OUTSIDE, []).append(model)
-    return tuple(FamilyView(name, tuple(models)) for name, models in families.items())
+    for model in models:
+        families.setdefault(model.family, []).append(model)
+    return tuple(FamilyView(name, tuple(rows)) for name, rows in families.items())
 
 
 def _model(
@@ -131,7 +144,7 @@ def _pick(targets: Sequence[TargetEvidence], otherwise: str) -> CellView:
         word=lead.word,
         mark=verdict_mark(lead.word),
         evidence=str(lead.weights) if lead.word.is_tested else "",
-        score=f"{lead.passed}/{lead.applicable}",
+        score=score_of(lead),
         anchor=by_id[lead.target].anchor,
         target=lead.target,
         why=visible(lead.why, 400),

@@ -11,13 +11,20 @@ from compat.report.text import measure_label, measure_text, measures_text, visib
 from compat.report.view import AreaView, CheckView, FindingView, SampleView, TargetView
 from compat.results.merge import moment
 from compat.results.record import CaseRecord, Measures
+from compat.results.verdict import Verdict
 
 SAMPLE_LIMIT = 400
 MESSAGE_LIMIT = 800
 TRACE_LIMIT = 2400
 PLACEHOLDER = "CHECK"
 
-TARGET_MEASURES = ("load_seconds", "tokens_per_second", "weights_bytes", "peak_rss_bytes")
+TARGET_MEASURES = (
+    "load_seconds",
+    "tokens_per_second",
+    "weights_bytes",
+    "resident_bytes",
+    "peak_rss_bytes",
+)
 """Measures of the target as a whole, shown once; everything else stands beside its check."""
 
 
@@ -36,7 +43,7 @@ def open_target(evidence: TargetEvidence, areas: Mapping[str, str]) -> TargetVie
         wrapper=visible(at.wrapper),
         verdict=evidence.verdict,
         mark=verdict_mark(evidence.verdict.word),
-        score=f"{evidence.verdict.passed}/{evidence.verdict.applicable}",
+        score=score_of(evidence.verdict),
         seconds=sum(case.seconds for case in cases),
         areas=tuple(_areas(evidence, areas)) if _says_more(evidence, findings) else (),
         findings=findings,
@@ -47,6 +54,11 @@ def open_target(evidence: TargetEvidence, areas: Mapping[str, str]) -> TargetVie
         environments=tuple(dict.fromkeys(case.environment for case in cases if case.environment)),
         date=max((visible(case.started)[:10] for case in cases), default=""),
     )
+
+
+def score_of(verdict: Verdict) -> str:
+    """Checks passed of those that apply; empty where none does."""
+    return f"{verdict.passed}/{verdict.applicable}" if verdict.applicable else ""
 
 
 def _revision(cases: Iterable[CaseRecord]) -> str:
@@ -111,6 +123,7 @@ def _finding(group: list[CaseRecord], command: str) -> FindingView:
         reason=visible(
             reason.text if reason else expectation.reason if expectation else "", MESSAGE_LIMIT
         ),
+        code=str(reason.code) if reason else "",
         reason_class=str(reason.reason_class) if reason else "",
         action=visible(reason.action, MESSAGE_LIMIT) if reason and applies else "",
         blame=str(expectation.blame) if expectation else "",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 from compat.results.record import Measures
 
 Measure = float | int | str | bool | list[float] | None
 
+_LINK = re.compile(r"https?://[\w./:#?=&%+~@,-]+", re.ASCII)
 _KEPT = frozenset("\n\t")
-_DELETE = 0x7F
-_PICTURES = 0x2400
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -19,8 +19,8 @@ _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 def visible(text: str, limit: int | None = None) -> str:
     """`text` with every character that a terminal or a browser would obey made visible.
 
-    Control characters become their pictures (an escape is `␛`); direction overrides, zero-width
-    characters and lone surrogates become `<U+202E>`. Longer than `limit` characters, it is cut and
+    Control characters, direction overrides, zero-width characters and lone surrogates become
+    escapes such as `\\x1b` and `\\u202e`. Longer than `limit` characters, it is cut and
     says so. This is not HTML escaping, which the templates do on top.
     """
     cut = text if limit is None or len(text) <= limit else text[:limit]
@@ -29,14 +29,15 @@ def visible(text: str, limit: int | None = None) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in _KEPT:
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
         return character
     code = ord(character)
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    if code == _DELETE:
-        return "␡"
-    return f"<U+{code:04X}>" if unicodedata.category(character) in _HIDDEN else character
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def is_link(address: str) -> bool:
+    """Whether an address may become a link: the web only, never a script, nothing to escape."""
+    return _LINK.fullmatch(address) is not None
 
 
 def parameters(count: int) -> str:
@@ -76,6 +77,11 @@ def number(value: float) -> str:
     return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.4g}"
 
 
+def rate(value: float) -> str:
+    """A speed: whole from a hundred on, with one decimal below."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
 def measure_text(name: str, value: Measure) -> str:
     """The value of a measure; its unit is the last word of its name."""
     if value is None:
@@ -89,7 +95,7 @@ def measure_text(name: str, value: Measure) -> str:
             return "none"
         return f"{number(min(value))} to {number(max(value))} over {len(value)}"
     if name.endswith("_per_second"):
-        return f"{number(round(value, 1))}/s"
+        return f"{rate(value)}/s"
     if name.endswith("_seconds"):
         return duration(value)
     if name.endswith("_bytes"):

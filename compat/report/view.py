@@ -69,6 +69,7 @@ class FindingView:
     stage: str
     cases: tuple[str, ...]
     reason: str = ""
+    code: str = ""
     reason_class: str = ""
     action: str = ""
     blame: str = ""
@@ -205,7 +206,10 @@ class PlaceView:
     """Where something was found: a model, and in which modes."""
 
     model: str
+    row: str
+    """The anchor of the model."""
     anchor: str
+    """The anchor of the first target concerned."""
     modes: tuple[str, ...]
 
 

@@ -120,7 +120,8 @@ def crashed_cases(
 
     `areas` gives the area of a check; where it is silent, other records of the same check tell.
     A start is answered by a `case` of its execution, by a crash or timeout of the same case that
-    the controlling process recorded for a dead worker, or by its worker's orderly interruption.
+    the controlling process recorded for a dead worker, or by somebody having stopped the run:
+    a worker of an interrupted run is ended without a word.
     """
     everything = tuple(records)
     cases = [record for record in everything if isinstance(record, CaseRecord)]
@@ -146,7 +147,7 @@ def _unfinished(records: tuple[Record, ...], *, interrupted: bool) -> tuple[Case
         if case.outcome in (Outcome.CRASHED, Outcome.TIMEOUT)
     }
     stopped = {
-        (record.run, record.worker)
+        record.run
         for record in records
         if isinstance(record, JobEndRecord) and record.exit_status == INTERRUPTED
     }
@@ -156,7 +157,7 @@ def _unfinished(records: tuple[Record, ...], *, interrupted: bool) -> tuple[Case
         if isinstance(record, CaseStartRecord)
         and record.execution not in finished
         and (record.run, record.case) not in lost_with_worker
-        and ((record.run, record.worker) in stopped) is interrupted
+        and (record.run in stopped) is interrupted
     }
     return tuple(starts[execution] for execution in sorted(starts))
 

@@ -12,6 +12,7 @@
   const followers = [...document.querySelectorAll("[data-model]")].filter(
     (element) => !element.closest(".matrix"),
   );
+  const findings = [...document.querySelectorAll(".finding")];
   const families = [...document.querySelectorAll(".matrix tbody")];
 
   // The hash holds the filter, the place, or both: #q=llama, #t-..., #q=llama&at=t-...
@@ -34,6 +35,10 @@
       if (row.hidden) hidden.add(row.dataset.model);
     }
     for (const element of followers) element.hidden = hidden.has(element.dataset.model);
+    for (const finding of findings)
+      finding.hidden = [...finding.querySelectorAll("[data-of]")].every((place) =>
+        hidden.has(place.dataset.of),
+      );
     for (const family of families)
       family.hidden = !family.querySelector("tr[data-model]:not([hidden])");
     const left = rows.length - hidden.size;
