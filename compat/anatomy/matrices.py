@@ -56,9 +56,11 @@ def matrices(module: nn.Module) -> Iterator[Matrix]:
 def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> int:
     """Bytes that a model's weights should take.
 
-    `element_size` is that of the dtype asked for; quantized matrices take what their scheme's
-    codes and scales take. Tied weights count once.
+    `element_size` is that of the dtype asked for, but for what the model's own class keeps in
+    float32; quantized matrices take what their scheme's codes and scales take. Tied weights count
+    once.
     """
+    kept = kept_in_float32(model)
     quantized = [matrix for matrix in matrices(model) if matrix.quantized]
     total = sum(_quantized_bytes(matrix, scheme) for matrix in quantized)
     # Offloaded weights have no storage by which tied ones could be told: their names do it.
@@ -69,7 +71,8 @@ def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> 
         if key in seen or name in tied or not tensor.is_floating_point():
             continue
         seen.add(key)
-        total += tensor.numel() * element_size
+        # Whether a kept weight is widened depends on the dtype: its own size says.
+        total += tensor.numel() * (tensor.element_size() if name in kept else element_size)
     return total
 
 

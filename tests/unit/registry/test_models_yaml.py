@@ -31,11 +31,16 @@ def test_every_entry_knows_the_line_it_starts_on(registry: Registry) -> None:
         assert lines[spec.line - 1].strip() == f"- id: {spec.id}"
 
 
-def test_an_entry_fits_half_a_screen(registry: Registry) -> None:
+def test_the_facts_of_an_entry_fit_half_a_screen(registry: Registry) -> None:
     lines = default_registry_path().read_text().splitlines()
     starts = [spec.line for spec in registry.models] + [len(lines) + 2]
-    longest = max(end - start - 1 for start, end in pairwise(starts))
-    assert longest <= 30
+    for spec, (start, end) in zip(registry.models, pairwise(starts), strict=True):
+        # Known failures are findings, as many as there are: they stand between the facts.
+        rows = [row.line for row in spec.known_failures]
+        entry = lines[start - 1 : end - 2]
+        evidence = next(i for i, line in enumerate(entry) if line.startswith("    evidence:"))
+        facts = evidence if not rows else min(rows) - start - 1
+        assert facts + len(entry) - evidence <= 30, spec.id
 
 
 def test_a_model_is_found_by_id_alias_and_slug(registry: Registry) -> None:
