@@ -157,5 +157,7 @@ def _line(env: EnvRecord) -> str:
 def _glossary(checks: Iterable[DescribedCheck]) -> tuple[GlossaryView, ...]:
     areas: dict[str, list[tuple[str, str]]] = {}
     for check in checks:
-        areas.setdefault(check.area, []).append((check.name, check.summary))
+        areas.setdefault(visible(check.area), []).append(
+            (visible(check.name), visible(check.summary))
+        )
     return tuple(GlossaryView(area, tuple(items)) for area, items in areas.items())

@@ -42,6 +42,7 @@ def open_target(evidence: TargetEvidence, areas: Mapping[str, str]) -> TargetVie
         mode=at.mode,
         wrapper=visible(at.wrapper),
         verdict=evidence.verdict,
+        why=visible(evidence.verdict.why, MESSAGE_LIMIT),
         mark=verdict_mark(evidence.verdict.word),
         score=score_of(evidence.verdict),
         seconds=sum(case.seconds for case in cases),

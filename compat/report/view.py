@@ -101,6 +101,8 @@ class TargetView:
     mode: Mode
     wrapper: str
     verdict: Verdict
+    why: str
+    """The verdict's sentence, made visible."""
     mark: str
     score: str
     seconds: float
