@@ -1,6 +1,6 @@
 """The plan: every target and every case there is, in one order, for pytest, the CLI and a notebook.
 
-Order: models as the registry lists them, then weights (config, twin, local, hub), device, mode
+Order: models as the registry lists them, then weights (config, twin, hub), device, mode
 (fp32 first), wrapper; checks as the catalogue lists them.
 """
 
@@ -18,7 +18,7 @@ from compat.targets.target import BARE, Case, Device, Target, Weights
 if TYPE_CHECKING:
     from compat.registry.spec import ModelSpec
 
-WEIGHTS_IN_ORDER = (Weights.CONFIG, Weights.TWIN, Weights.LOCAL, Weights.HUB)
+REGISTRY_WEIGHTS = (Weights.CONFIG, Weights.TWIN, Weights.HUB)
 MULTI_GPU = "multi_gpu"
 
 
@@ -94,11 +94,15 @@ def modes_of(spec: ModelSpec, weights: Weights, device: Device) -> Iterator[Mode
 def plan_targets(
     specs: Iterable[ModelSpec],
     *,
-    weights: Sequence[Weights] = WEIGHTS_IN_ORDER,
+    weights: Sequence[Weights] = REGISTRY_WEIGHTS,
     devices: Sequence[Device] = tuple(Device),
     wrappers: Sequence[str] = (BARE,),
 ) -> Iterator[PlannedTarget]:
-    """Every target of `specs` with these weights, on these devices, in every mode they have."""
+    """Every target of `specs` with these weights, on these devices, in every mode they have.
+
+    Entries of the registry have every kind of weights but a folder on this machine, which is all
+    that an entry made for such a folder has: `weights=(Weights.LOCAL,)`.
+    """
     for spec in specs:
         for one_weights in weights:
             for device in devices:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from compat.targets.mode import Mode
-from compat.targets.plan import WEIGHTS_IN_ORDER, PlannedTarget, plan_targets
+from compat.targets.plan import REGISTRY_WEIGHTS, PlannedTarget, plan_targets
 from compat.targets.target import BARE, Device, Weights
 
 if TYPE_CHECKING:
@@ -66,26 +67,32 @@ class Selection:
         default_factory=dict, repr=False, compare=False
     )
 
-    def targets(self, specs: Iterable[ModelSpec]) -> Iterator[PlannedTarget]:
-        """The targets of `specs` that some case of this selection may be on, in plan order."""
-        only_base = self.expression is None and not self.named
-        weights: tuple[Weights, ...] = WEIGHTS_IN_ORDER
-        devices = tuple(Device)
-        if only_base:
-            wanted = self.request.weights
-            weights = tuple(
-                one
-                for one in WEIGHTS_IN_ORDER
-                if (one not in ON_REQUEST if wanted is None else one in wanted)
-                or one is Weights.LOCAL
-            )
-            devices = tuple(device for device in Device if device in self.present)
-        for planned in plan_targets(
-            specs, weights=weights, devices=devices, wrappers=self.request.wrappers
-        ):
-            # Areas can make an expression true, so a target may not be judged without one.
-            if self.expression is not None or self.reaches(planned):
-                yield planned
+    def targets(
+        self, specs: Iterable[ModelSpec], local: Iterable[ModelSpec] = ()
+    ) -> Iterator[PlannedTarget]:
+        """The targets that some case of this selection may be on, in plan order.
+
+        `specs` are entries of the registry, `local` those made for folders of this machine.
+        """
+        weights, devices = self._worth_planning()
+        wrappers = self.request.wrappers
+        planned = chain(
+            plan_targets(specs, weights=weights, devices=devices, wrappers=wrappers),
+            plan_targets(local, weights=(Weights.LOCAL,), devices=devices, wrappers=wrappers),
+        )
+        # An area can make an expression true, so no target may be judged without one.
+        return (one for one in planned if self.expression is not None or self.reaches(one))
+
+    def _worth_planning(self) -> tuple[tuple[Weights, ...], tuple[Device, ...]]:
+        if self.expression is not None or self.named:
+            return REGISTRY_WEIGHTS, tuple(Device)
+        wanted = self.request.weights
+        weights = (
+            one
+            for one in REGISTRY_WEIGHTS
+            if (one not in ON_REQUEST if wanted is None else one in wanted)
+        )
+        return tuple(weights), tuple(device for device in Device if device in self.present)
 
     def reaches(self, planned: PlannedTarget, area: str = "") -> bool:
         """Whether a case of `area` on this target belongs to the selection."""

@@ -1,0 +1,118 @@
+"""The life of one item: begun, watched while it runs, judged, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from compat.outcomes import Outcome, Reason, ReasonCode, Stage
+from compat.plugin.case import Asked, asked_of, case_id
+from compat.plugin.showing import show
+from compat.plugin.stash import SESSION
+from compat.plugin.workers import FIRST_WORKER, share_machine
+from compat.runner import CaseResult, conclude, stage_reached, watched
+from compat.targets.nodepart import load_of
+
+if TYPE_CHECKING:
+    from compat.plugin.session import CompatSession
+
+SKIPS_ITSELF = "nothing to do: the test skips itself"
+
+
+def begin_session(session: pytest.Session) -> None:
+    """Write what this process is about to do; where no target is among it, write nothing."""
+    items = [(item, asked_of(item)) for item in session.items]
+    cases = [(item, asked) for item, asked in items if asked is not None]
+    compat = session.config.stash[SESSION]
+    if not cases:
+        return
+    recorder = compat.recorder
+    if not compat.workerinput:
+        recorder.begin_run()
+    recorder.begin_worker()
+    if compat.workerinput.get("workerid", FIRST_WORKER) == FIRST_WORKER:
+        recorder.plan(cases)
+    share_machine(compat.workerinput)
+
+
+def end_session(config: pytest.Config, exit_status: int) -> None:
+    """Free what is still loaded, end the records, and write the report if it was asked for."""
+    session = config.stash[SESSION]
+    session.holder.release()
+    session.recorder.end_run(int(exit_status))
+
+
+def begin(item: pytest.Item, asked: Asked) -> None:
+    """Before the target is loaded, so that a crash in loading has a name."""
+    item.config.stash[SESSION].recorder.begin(item, asked)
+
+
+@contextmanager
+def watch(item: pytest.Item) -> Iterator[None]:
+    """Around the test function: raise NotPristineError where it leaves a trace on the model."""
+    __tracebackhide__ = True
+    holder = item.config.stash[SESSION].holder
+    assert holder.present is not None
+    with watched(holder.present, on_trace=holder.release):
+        yield
+
+
+def judge(
+    item: pytest.Item, asked: Asked, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> None:
+    """After a phase: decide what the case came to, and have pytest show it."""
+    session = item.config.stash[SESSION]
+    exception = None if call.excinfo is None else call.excinfo.value
+    if report.when == "teardown":
+        session.recorder.end(None if exception is None else conclude(exception, Stage.PRISTINE))
+        return
+    stage = Stage.CHECK
+    if report.when == "setup":
+        if exception is None:
+            return
+        if session.holder.is_load_failure(exception):
+            # To pytest whatever fails in a fixture is an error of the test's scaffolding. That a
+            # target can't be loaded is a finding, and that of every one of its cases.
+            report.when = "call"
+            stage = Stage.LOAD
+    result = _judged_by_pytest(report, exception)
+    if result is None:
+        expectation = session.failures.expected(asked.planned.spec, case_id(item, asked))
+        result = conclude(exception, stage_reached(exception, stage), expectation)
+        show(result, report, item, session.options.no_skip)
+    measures, sample, revision = session.holder.take_notes()
+    result = replace(result, measures=measures, sample=sample)
+    report.compat = session.recorder.conclude(result, revision)  # type: ignore[attr-defined]
+
+
+def end_of_target(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Whether no further case of the item's target follows."""
+    if nextitem is None or asked_of(nextitem) is None:
+        # Something else comes between: cases of a target are never apart, so this was the last.
+        return True
+    return load_of(nextitem.nodeid) != load_of(item.nodeid)
+
+
+def _judged_by_pytest(
+    report: pytest.TestReport, exception: BaseException | None
+) -> CaseResult | None:
+    """What a person's own test says by pytest's means: skip and xfail. None where it does not."""
+    if hasattr(report, "wasxfail"):
+        outcome = Outcome.KNOWN_FAILURE if report.skipped else Outcome.FIXED
+        return CaseResult(outcome, Stage.CHECK, report.wasxfail, exception=exception)
+    if isinstance(exception, pytest.skip.Exception):
+        reason = Reason(ReasonCode.NOT_APPLICABLE, str(exception), SKIPS_ITSELF)
+        return CaseResult(Outcome.SKIPPED, Stage.CHECK, str(exception), reason)
+    return None
+
+
+def release(session: CompatSession) -> None:
+    """At the end of a target. Raises WeightsChangedError where its weights have changed."""
+    try:
+        session.holder.verify()
+    finally:
+        session.holder.release()

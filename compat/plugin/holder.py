@@ -1,0 +1,122 @@
+"""One loaded target at a time: opened when its first case comes, released before the next one's."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from compat.targets.plan import PlannedTarget
+
+if TYPE_CHECKING:
+    from compat.plugin.session import CompatSession
+    from compat.results.record import Measures
+    from compat.runner import AnySubject
+
+
+class WeightsChangedError(AssertionError):
+    """Found at the end of a target, when it can no longer be said which case it was."""
+
+
+class Holder:
+    """Keeps the target that is loaded, and remembers the one that would not load."""
+
+    def __init__(self, session: CompatSession) -> None:
+        self._session = session
+        self._stack = ExitStack()
+        self._planned: PlannedTarget | None = None
+        self._failure: BaseException | None = None
+        self._load_notes: Measures = {}
+        self.present: AnySubject | None = None
+        self.loads = 0
+        """How many targets were loaded, or could not be."""
+
+    def is_load_failure(self, exception: BaseException) -> bool:
+        """Whether this is how the present target failed to load."""
+        return exception is self._failure
+
+    def subject(self, planned: PlannedTarget) -> AnySubject:
+        """The loaded target. Raises, for every case of it alike, what opening it raised."""
+        __tracebackhide__ = True
+        if self._planned != planned:
+            self.release()
+            self._open(planned)
+        if self._failure is not None:
+            raise self._failure
+        assert self.present is not None
+        return self.present
+
+    def take_notes(self) -> tuple[Measures, str | None, str | None]:
+        """Measures and sample of the case that has just run, and the revision it ran on.
+
+        The first case of a target carries what was measured in loading it.
+        """
+        measures, self._load_notes = self._load_notes, {}
+        if self.present is None:
+            return measures, None, None
+        measures = measures | self.present.take_measures()
+        return measures, self.present.take_sample(), self.present.revision
+
+    def verify(self) -> None:
+        """Raise WeightsChangedError unless the weights are what they were after loading."""
+        if self.present is not None and not self.present.fingerprint_unchanged():
+            raise WeightsChangedError(
+                "the weights are not what they were after loading: a case of this target has "
+                "changed them"
+            )
+
+    def release(self) -> None:
+        """Free the target, and what a failing case still holds of it."""
+        if self._planned is None:
+            return
+        forget_last_exception()
+        for error in _chain(self._failure):
+            _clear(error)
+        self._planned = self.present = self._failure = None
+        stack, self._stack = self._stack, ExitStack()
+        stack.close()
+
+    def _open(self, planned: PlannedTarget) -> None:
+        self._planned = planned
+        self.loads += 1
+        began = time.perf_counter()
+        try:
+            self.present = self._stack.enter_context(self._session.open(planned, self._session))
+        except Exception as error:  # raised in each of the target's cases, and judged there
+            self._failure = error
+        self._load_notes = {"open_seconds": round(time.perf_counter() - began, 6)}
+        if self.present is not None:
+            self._load_notes |= self.present.load_measures
+
+
+def forget_last_exception() -> None:
+    """Clear what Python and pytest keep for a debugger: its frames hold the model."""
+    for name in ("last_exc", "last_value", "last_type", "last_traceback"):
+        value = getattr(sys, name, None)
+        if isinstance(value, BaseException):
+            for error in _chain(value):
+                _clear(error)
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect(0)
+
+
+def _clear(error: BaseException) -> None:
+    traceback.clear_frames(error.__traceback__)
+    error.__traceback__ = None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and all that it came from."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            waiting += [one.__cause__, one.__context__]
+            yield one

@@ -1,0 +1,1 @@
+"""Our columns in the raw log of pytest-html."""

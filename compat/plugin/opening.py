@@ -1,0 +1,38 @@
+"""From a planned target to the loader: the one place of the plugin that leads to torch."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from compat.targets.plan import PlannedTarget
+
+if TYPE_CHECKING:
+    from compat.plugin.session import CompatSession
+    from compat.runner import AnySubject
+
+
+def open_planned(
+    planned: PlannedTarget, session: CompatSession
+) -> AbstractContextManager[AnySubject]:
+    """Open a target as the options of this run say."""
+    from compat.loading.load import LoadOptions
+    from compat.loading.open import Opening, open_subject
+    from compat.loading.requirements import Policy
+
+    options = session.options
+    opening = Opening(
+        host=session.host,
+        policy=Policy(
+            trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
+        ),
+        options=LoadOptions(
+            trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
+        ),
+        twin_cache=options.twin_cache,
+        local={
+            spec.id: folder for spec, folder in zip(session.local, options.folders, strict=True)
+        },
+        announce=session.announce,
+    )
+    return open_subject(planned.target, planned.spec, opening)

@@ -1,0 +1,185 @@
+"""The `--compat-*` options, their ini settings, and what they say as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from compat.targets import Mode, Weights
+from compat.targets.selection import Request, SelectionError, parse_names
+from compat.targets.target import BARE
+
+if TYPE_CHECKING:
+    from compat.outcomes import ReasonCode
+
+DEFAULT_REPORT = "reports"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line and the ini file ask of the suite."""
+
+    request: Request
+    folders: tuple[Path, ...]
+    """Checkpoint folders given with --compat-model."""
+    registry: Path | None
+    trust_remote_code: bool
+    allow_pickle: bool
+    no_skip: frozenset[ReasonCode]
+    twin_cache: Path | None
+    records: Path
+    """The folder that each run makes its own folder in."""
+    report: Path | None
+    """Where to write the report at the end; None: not asked for."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option in a help group of its own."""
+    group = parser.getgroup("compat", "compatibility of language models (compat)")
+    add = group.addoption
+    add(
+        "--compat-model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="test this model: an id, alias or slug of the registry, or the folder of a "
+        "checkpoint that need not be in it. Repeatable.",
+    )
+    add(
+        "--compat-families",
+        metavar="NAMES",
+        help="test the models of these families, comma-separated.",
+    )
+    add(
+        "--compat-per-family",
+        type=int,
+        metavar="N",
+        help="test the first N models of each family.",
+    )
+    add(
+        "--compat-weights",
+        metavar="KINDS",
+        help=f"test these weights: {', '.join(Weights)}. By default twin and config, and what "
+        "-m brings in.",
+    )
+    add(
+        "--compat-modes",
+        metavar="MODES",
+        help=f"test in these modes: {', '.join(Mode)}. By default every mode of the device but "
+        "fp4.",
+    )
+    add(
+        "--compat-wrapper",
+        metavar="NAMES",
+        help=f"what stands around the model, comma-separated. By default {BARE}.",
+    )
+    add(
+        "--compat-trust-remote-code",
+        action="store_true",
+        help="run the code that a checkpoint brings along, for models whose entry needs it.",
+    )
+    add(
+        "--compat-allow-pickle",
+        action="store_true",
+        help="unpickle weights that are not stored as safetensors: that can run any code.",
+    )
+    add(
+        "--compat-no-skip",
+        metavar="REASONS",
+        help="let skips of these reasons fail, such as gated,offline: so that a nightly run "
+        "can't be green for having run nothing.",
+    )
+    add(
+        "--compat-report",
+        nargs="?",
+        const=DEFAULT_REPORT,
+        metavar="FOLDER",
+        help=f"write the report of this run at its end, by default into {DEFAULT_REPORT}/.",
+    )
+    add(
+        "--compat-records",
+        metavar="FOLDER",
+        help="keep the records of runs here. By default reports/runs.",
+    )
+    add("--compat-registry", metavar="FILE", help="the registry. By default models.yaml.")
+    add(
+        "--compat-twin-cache",
+        metavar="FOLDER",
+        help="keep taught twins here. By default the user's cache.",
+    )
+    parser.addini("compat_registry", "the registry of models, relative to the rootdir", default="")
+    parser.addini("compat_records", "folder of run records", default="reports/runs")
+
+
+def read_options(config: pytest.Config) -> Options:
+    """Read the options of this run.
+
+    Raises SelectionError for a value that is none of those allowed.
+    """
+    get = config.getoption
+    names, folders = _models(get("--compat-model"), config.invocation_params.dir)
+    weights, modes = get("--compat-weights"), get("--compat-modes")
+    request = Request(
+        weights=None if weights is None else parse_names(Weights, weights, "--compat-weights"),
+        modes=None if modes is None else parse_names(Mode, modes, "--compat-modes"),
+        wrappers=_wrappers(get("--compat-wrapper")),
+        models=names,
+        families=_list(get("--compat-families")),
+        per_family=get("--compat-per-family"),
+    )
+    registry = get("--compat-registry") or config.getini("compat_registry")
+    records = get("--compat-records") or config.getini("compat_records")
+    report = get("--compat-report")
+    twin_cache = get("--compat-twin-cache")
+    return Options(
+        request=request,
+        folders=folders,
+        registry=config.rootpath / registry if registry else None,
+        trust_remote_code=get("--compat-trust-remote-code"),
+        allow_pickle=get("--compat-allow-pickle"),
+        no_skip=_reasons(get("--compat-no-skip")),
+        twin_cache=None if twin_cache is None else Path(twin_cache).expanduser(),
+        records=config.rootpath / records,
+        report=None if report is None else config.rootpath / report,
+    )
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _models(given: list[str], here: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Tell folders from names: a folder is what holds a config.json."""
+    names: list[str] = []
+    folders: list[Path] = []
+    for text in given:
+        path = (here / Path(text).expanduser()).resolve()
+        if (path / "config.json").is_file():
+            folders.append(path)
+        elif path.is_dir() or text.startswith((".", "/", "~")):
+            raise SelectionError(f"--compat-model: {text!r} holds no config.json")
+        else:
+            names.extend(_list(text))
+    return tuple(names), tuple(folders)
+
+
+def _wrappers(text: str | None) -> tuple[str, ...]:
+    names = _list(text) or (BARE,)
+    for name in names:
+        if name != BARE:
+            raise SelectionError(f"--compat-wrapper: {name!r} is none of {BARE}")
+    return names
+
+
+def _reasons(text: str | None) -> frozenset[ReasonCode]:
+    from compat.outcomes import ReasonCode
+
+    codes = []
+    for name in _list(text):
+        if name not in set(ReasonCode):
+            raise SelectionError(f"--compat-no-skip: {name!r} is none of {', '.join(ReasonCode)}")
+        codes.append(ReasonCode(name))
+    return frozenset(codes)

@@ -1,0 +1,162 @@
+"""pytest hooks, and nothing else: what they do stands in the modules beside this one.
+
+Everything but options and marks is imported when a test asks for a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from compat.plugin.stash import PROBLEM, PROBLEM_KEY, SESSION
+
+if TYPE_CHECKING:
+    from compat.plugin.case import Asked
+
+pytest_plugins = ["compat.plugin.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    from compat.plugin.options import add_options
+
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks, check the options, and add what a terminal or a controller needs."""
+    from compat.plugin import marks
+    from compat.plugin.options import read_options
+    from compat.targets.selection import SelectionError
+
+    marks.register(config)
+    try:
+        read_options(config)
+    except SelectionError as error:
+        raise pytest.UsageError(str(error)) from None
+    _add_companions(config)
+
+
+def _add_companions(config: pytest.Config) -> None:
+    manager = config.pluginmanager
+    if manager.has_plugin("terminalreporter"):
+        from compat.plugin.progress import Progress
+
+        manager.register(Progress(config), "compat-progress")
+    if manager.has_plugin("xdist") and not hasattr(config, "workerinput"):
+        from compat.plugin import distribution
+
+        manager.register(distribution.Controller(config), "compat-controller")
+    if manager.has_plugin("html"):
+        from compat.plugin import html
+
+        manager.register(html, "compat-html")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests that ask for this plugin's subject their targets."""
+    if "subject" not in metafunc.fixturenames or PROBLEM in metafunc.config.stash:
+        return
+    from compat.plugin import collection
+
+    if collection.takes_a_subject(metafunc):
+        collection.generate_or_note(metafunc)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Keep the cases of a target together, whatever others have done to the order."""
+    yield
+    problem = config.stash.get(PROBLEM, None)
+    if problem is not None:
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(problem)
+        items.clear()  # the controller says why
+    elif SESSION in config.stash:
+        from compat.plugin.collection import arrange
+
+        dropped = arrange(items)
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Write what is about to be run."""
+    if SESSION in session.config.stash and not session.config.option.collectonly:
+        from compat.plugin.execution import begin_session
+
+        begin_session(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note that a case has begun."""
+    asked = _asked_of(item)
+    if asked is not None:
+        from compat.plugin.execution import begin
+
+        begin(item, asked)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """See to it that a test leaves no trace on the model it was given."""
+    __tracebackhide__ = True
+    if _asked_of(pyfuncitem) is None:
+        return (yield)
+    from compat.plugin.execution import watch
+
+    with watch(pyfuncitem):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say what the case came to, and record it."""
+    report = yield
+    asked = _asked_of(item)
+    if asked is not None:
+        from compat.plugin.execution import judge
+
+        judge(item, asked, call, report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Free a target after its last case."""
+    yield
+    if _asked_of(item) is not None:
+        from compat.plugin.execution import end_of_target, release
+
+        if end_of_target(item, nextitem):
+            release(item.config.stash[SESSION])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None]:
+    """Free what an interruption has left loaded, end the records, and write the report."""
+    try:
+        if SESSION in session.config.stash:
+            from compat.plugin.execution import end_session
+
+            end_session(session.config, exitstatus)
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[PROBLEM_KEY] = session.config.stash.get(PROBLEM, None)
+    finally:
+        yield
+
+
+def _asked_of(item: pytest.Item) -> Asked | None:
+    if SESSION not in item.config.stash:
+        return None
+    from compat.plugin.case import asked_of
+
+    return asked_of(item)

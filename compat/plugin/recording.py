@@ -1,0 +1,220 @@
+"""From what pytest saw of a case to its record, and to the report that pytest shows."""
+
+from __future__ import annotations
+
+import shlex
+import time
+import traceback
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from compat import __version__
+from compat.outcomes import Outcome
+from compat.plugin.case import OWN_AREA, Asked, area_of, case_id
+from compat.results.environment import environment_record
+from compat.results.record import (
+    CaseRecord,
+    CaseStartRecord,
+    ExpectationRecord,
+    FailureRecord,
+    JobEndRecord,
+    PlannedRecord,
+    ReasonRecord,
+    RunRecord,
+)
+from compat.results.redact import Redactor
+from compat.results.writer import RecordWriter, timestamp
+from compat.runner import CaseResult
+from compat.targets.target import CaseId
+
+if TYPE_CHECKING:
+    from compat.plugin.session import CompatSession
+
+TRACE_FRAMES = 6
+LONGEST_MESSAGE = 4000
+
+
+@dataclass
+class OpenCase:
+    """A case that has begun."""
+
+    start: CaseStartRecord
+    asked: Asked
+    node_id: str
+    began: float
+    record: CaseRecord | None = None
+
+
+class Recorder:
+    """Writes the records of one process."""
+
+    def __init__(self, session: CompatSession, run: str, worker: str) -> None:
+        self.redactor = Redactor.here(session.config.rootpath)
+        self.writer = RecordWriter(session.options.records, run, worker, self.redactor)
+        self._session = session
+        self._environment = environment_record(session.host, run=run, worker=worker)
+        self._count = 0
+        self._case: OpenCase | None = None
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        return {"run": self.writer.run, "worker": self.writer.worker}
+
+    def begin_run(self) -> None:
+        """Write what is run, and where."""
+        config = self._session.config
+        command = ("pytest", *config.invocation_params.args)
+        self.writer.write(
+            RunRecord(
+                **self._origin,
+                started=timestamp(),
+                command=tuple(self.redactor.text(str(part)) for part in command),
+                selection=self._session.selection_in_words(),
+                suite=__version__,
+            )
+        )
+
+    def begin_worker(self) -> None:
+        """Write the environment of this process."""
+        self.writer.write(self._environment)
+
+    def plan(self, items: list[tuple[pytest.Item, Asked]]) -> None:
+        """Write what is about to be done."""
+        cases: dict[str, list[str]] = defaultdict(list)
+        for item, asked in items:
+            case = case_id(item, asked)
+            cases[case.target].append(case.check)
+        planned = {target: tuple(checks) for target, checks in cases.items()}
+        self.writer.write(PlannedRecord(**self._origin, cases=planned))
+
+    def begin(self, item: pytest.Item, asked: Asked) -> None:
+        """Write that a case has begun: if nothing follows, the process has died in it."""
+        self._count += 1
+        case = case_id(item, asked)
+        start = CaseStartRecord(
+            **self._origin,
+            execution=f"{self.writer.run}/{self.writer.worker}/{self._count}",
+            case=f"{case.target}/{case.check}",
+            started=timestamp(),
+        )
+        self._case = OpenCase(start, asked, item.nodeid, time.perf_counter())
+        self.writer.write(start)
+
+    def conclude(self, result: CaseResult, revision: str | None) -> dict[str, Any]:
+        """Take what a case came to; `end` writes it. Returns its record as plain values."""
+        case = self._case
+        assert case is not None
+        case.record = self._record(case, result, revision)
+        return case.record.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def end(self, failed_after_all: CaseResult | None = None) -> None:
+        """Write the case that is under way, as concluded, or as it failed in its teardown."""
+        case, self._case = self._case, None
+        if case is None or case.record is None:
+            return
+        record = case.record
+        if failed_after_all is not None and not record.outcome.fails_the_run:
+            record = self._record(case, failed_after_all, record.revision)
+        self.writer.write(record)
+
+    def write_crash(
+        self, start: CaseStartRecord, case: CaseId, family: str, node_id: str, result: CaseResult
+    ) -> dict[str, Any]:
+        """Write the case that another process has begun and died in, under its execution id."""
+        known = self._session.catalogue
+        record = CaseRecord(
+            **self._origin,
+            execution=start.execution,
+            case=start.case,
+            family=family,
+            area=known[case.check].area if case.check in known else OWN_AREA,
+            check=case.check,
+            environment=self._environment.id,
+            outcome=result.outcome,
+            stage=result.stage,
+            expectation=_expectation(result),
+            failure=FailureRecord(type="ProcessDied", message=result.note),
+            started=start.started,
+            seconds=0.0,
+            reproduce=self._reproduce(node_id),
+        )
+        self.writer.write(record)
+        return record.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def end_run(self, exit_status: int) -> None:
+        """Write that this process has come to its end."""
+        if self.writer.written:
+            self.writer.write(
+                JobEndRecord(
+                    **self._origin,
+                    finished=timestamp(),
+                    exit_status=exit_status,
+                    cases=self._count,
+                    loads=self._session.holder.loads,
+                )
+            )
+        self.writer.close()
+
+    def _record(self, case: OpenCase, result: CaseResult, revision: str | None) -> CaseRecord:
+        return CaseRecord(
+            **self._origin,
+            execution=case.start.execution,
+            case=case.start.case,
+            family=case.asked.planned.spec.family,
+            area=area_of(case.asked),
+            check=case.start.case.rpartition("/")[2],
+            environment=self._environment.id,
+            revision=revision,
+            outcome=result.outcome,
+            stage=result.stage,
+            reason=self._reason(result),
+            expectation=_expectation(result),
+            failure=self._failure(result),
+            measures=result.measures | {"resident_bytes": psutil.Process().memory_info().rss},
+            sample=result.sample,
+            started=case.start.started,
+            seconds=round(time.perf_counter() - case.began, 6),
+            reproduce=self._reproduce(case.node_id),
+        )
+
+    def _reason(self, result: CaseResult) -> ReasonRecord | None:
+        reason = result.reason
+        if reason is None:
+            return None
+        return ReasonRecord(
+            reason_class=reason.reason_class,
+            code=reason.code,
+            text=self.redactor.text(reason.text),
+            action=self.redactor.text(reason.action),
+        )
+
+    def _failure(self, result: CaseResult) -> FailureRecord | None:
+        error = result.exception
+        if result.outcome is Outcome.FIXED:
+            return FailureRecord(type="Fixed", message=result.note)
+        if error is None or result.outcome is Outcome.SKIPPED:
+            return None
+        trace = traceback.TracebackException.from_exception(error, limit=-TRACE_FRAMES)
+        return FailureRecord(
+            type=type(error).__name__,
+            message=self.redactor.text(str(error))[:LONGEST_MESSAGE],
+            trace=self.redactor.text("".join(trace.format(chain=False))),
+        )
+
+    def _reproduce(self, node_id: str) -> str:
+        options = [
+            f"--compat-model {shlex.quote(str(folder))}" for folder in self._session.options.folders
+        ]
+        command = " ".join(["pytest", shlex.quote(node_id), *options])
+        return self.redactor.text(command)
+
+
+def _expectation(result: CaseResult) -> ExpectationRecord | None:
+    row = result.expectation
+    if row is None:
+        return None
+    return ExpectationRecord(blame=row.blame, reason=row.reason, issue=row.issue, line=row.line)

@@ -1,0 +1,214 @@
+"""What a run of the suite knows: made when the first test asks for a target, kept in the stash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from compat.plugin.options import Options, read_options
+from compat.plugin.stash import OPENER, SESSION
+from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
+from compat.targets import Device
+from compat.targets.plan import Plannable, PlannedTarget, plan_cases, plan_targets
+from compat.targets.selection import SelectionError, narrow
+from compat.targets.target import CaseId
+
+if TYPE_CHECKING:
+    from compat.checks.registry import Catalogue
+    from compat.plugin.holder import Holder
+    from compat.plugin.recording import Recorder
+    from compat.plugin.stash import Opener
+    from compat.registry.failures import FailureIndex
+    from compat.registry.spec import ModelSpec, Registry
+    from compat.targets.devices import Host
+
+
+class CompatSession:
+    """Options, registry, catalogue and host of one run, each found when it is first needed."""
+
+    def __init__(self, config: pytest.Config, options: Options, run: str = "") -> None:
+        self.config = config
+        self.options = options
+        self._run = run
+
+    @classmethod
+    def of(cls, config: pytest.Config, run: str = "") -> CompatSession:
+        """The session of this run, made now if need be; `run` is its id, if it has one already.
+
+        Raises RegistryError or SelectionError, whose text is for the person at the terminal.
+        """
+        if SESSION not in config.stash:
+            session = cls(config, read_options(config), run)
+            session.refuse_stale_rows()
+            config.stash[SESSION] = session
+        return config.stash[SESSION]
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All of models.yaml. Raises RegistryError."""
+        from compat.registry.load import default_registry_path, load_registry
+
+        return load_registry(self.options.registry or default_registry_path())
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Every check: this suite's, and those that the project's own modules declared."""
+        from compat.checks.registry import load_catalogue
+        from compat.plugin.marks import register_area
+
+        catalogue = load_catalogue()
+        for area in {check.area for check in catalogue}:
+            register_area(self.config, area)
+        return catalogue
+
+    @cached_property
+    def host(self) -> Host:
+        """This machine."""
+        from compat.targets.devices import this_host
+
+        return this_host()
+
+    @cached_property
+    def present(self) -> frozenset[Device]:
+        """The devices that targets can run on here."""
+        told = self.workerinput.get(GPU_USABLE)
+        gpu = self.host.gpu_usable if told is None else told
+        return frozenset(Device) if gpu else frozenset({Device.CPU})
+
+    @cached_property
+    def local(self) -> tuple[ModelSpec, ...]:
+        """The folders given on the command line, described by their own config."""
+        from compat.weights.local import NotACheckpointError, local_spec
+
+        try:
+            return tuple(local_spec(folder) for folder in self.options.folders)
+        except NotACheckpointError as error:
+            raise SelectionError(f"--compat-model: {error}") from error
+
+    @cached_property
+    def models(self) -> frozenset[str] | None:
+        """Ids of the models that the run is narrowed to; None: all of the registry."""
+        request = self.options.request
+        narrowed = request.models or request.families or request.per_family is not None
+        if not narrowed:
+            return frozenset(spec.id for spec in self.local) if self.local else None
+        chosen = narrow(self.registry, request)
+        return frozenset(spec.id for spec in (*chosen, *self.local))
+
+    @cached_property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """Every model there is: the registry's, then the given folders."""
+        return (*self.registry.models, *self.local)
+
+    @cached_property
+    def mark_names(self) -> frozenset[str]:
+        """The marks that cases carry, of which nobody else decides."""
+        from compat.plugin.marks import suite_marks
+
+        suite = {name.partition("(")[0] for name, _ in suite_marks()}
+        return frozenset(suite | {check.area for check in self.catalogue})
+
+    def ids_of(self, names: Sequence[str], where: str) -> Iterator[str]:
+        """The ids of models given by id, alias or slug. Raises SelectionError."""
+        from compat.registry.spec import UnknownModelError
+
+        for name in names:
+            try:
+                yield self.registry.by_id(name).id
+            except UnknownModelError as error:
+                raise SelectionError(f"{where}: {error}") from error
+
+    @cached_property
+    def failures(self) -> FailureIndex:
+        """The known failures that can show on this machine."""
+        from compat.registry.conditions import Conditions, installed_packages
+        from compat.registry.failures import FailureIndex
+        from compat.registry.rows import all_rows
+
+        gpus = self.host.gpus
+        conditions = Conditions(
+            packages=installed_packages(row for _, row in all_rows(self.registry)),
+            cpu_flags=frozenset(self.host.cpu_flags),
+            cuda_capability=".".join(map(str, gpus[0].capability)) if gpus else None,
+        )
+        return FailureIndex(self.registry, conditions)
+
+    @cached_property
+    def workerinput(self) -> Mapping[str, Any]:
+        """What xdist's controller has told this process; empty where it is no worker."""
+        return getattr(self.config, "workerinput", {})
+
+    @cached_property
+    def holder(self) -> Holder:
+        """What is loaded in this process."""
+        from compat.plugin.holder import Holder
+
+        return Holder(self)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """What writes the records of this process."""
+        from compat.plugin.recording import Recorder
+        from compat.results.writer import new_run_id
+
+        run = self.workerinput.get(RUN_ID) or self._run or new_run_id()
+        return Recorder(self, run, self.workerinput.get("workerid", MAIN))
+
+    @cached_property
+    def open(self) -> Opener:
+        """How a target is opened."""
+        if OPENER in self.config.stash:
+            return self.config.stash[OPENER]
+        from compat.plugin.opening import open_planned
+
+        return open_planned
+
+    def announce(self, text: str) -> None:
+        """Tell the person at the terminal what takes long. A worker has no terminal."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None or self.workerinput:
+            return
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    def selection_in_words(self) -> str:
+        """What was asked for, for the report's header."""
+        option = self.config.getoption
+        parts = [f"-m {option('markexpr')!r}" if option("markexpr") else ""]
+        parts.append(f"-k {option('keyword')!r}" if option("keyword") else "")
+        request = self.options.request
+        for what, names in (
+            ("weights", request.weights),
+            ("modes", request.modes),
+            ("models", request.models),
+            ("families", request.families),
+        ):
+            parts.append(f"{what} {', '.join(sorted(names))}" if names else "")
+        if request.per_family is not None:
+            parts.append(f"first {request.per_family} of each family")
+        return "; ".join(filter(None, parts)) or "everything"
+
+    def refuse_stale_rows(self) -> None:
+        """Raise RegistryError for known failures that no case of the whole can show."""
+        from compat.registry.failures import refuse_stale_rows
+        from compat.registry.rows import all_rows
+
+        if next(all_rows(self.registry), None) is None:
+            return
+        cases = plan_cases(plan_targets(self.registry.models), tuple(self.catalogue))
+        name = self.options.registry.name if self.options.registry else "models.yaml"
+        refuse_stale_rows(self.registry, (coordinates(*case) for case in cases), name)
+
+
+def coordinates(planned: PlannedTarget, check: Plannable) -> CaseId:
+    """A case as the known failures see it."""
+    target = planned.target
+    return CaseId(
+        target.model, target.weights, target.device, target.mode, target.wrapper, check.name
+    )

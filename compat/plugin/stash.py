@@ -1,0 +1,22 @@
+"""Where the plugin keeps what belongs to one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+if TYPE_CHECKING:
+    from compat.plugin.session import CompatSession
+
+    Opener: TypeAlias = Callable[[Any, CompatSession], AbstractContextManager[Any]]
+
+SESSION: pytest.StashKey[CompatSession] = pytest.StashKey()
+OPENER: pytest.StashKey[Opener] = pytest.StashKey()
+"""How a planned target is opened, where a conftest has put something in the loader's place."""
+PROBLEM: pytest.StashKey[str] = pytest.StashKey()
+"""Why nothing can be run: a registry or a selection that is wrong, in words."""
+PROBLEM_KEY = "compat_problem"
+"""The same in xdist's `workeroutput`, for the controller to tell."""
