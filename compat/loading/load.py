@@ -17,7 +17,7 @@ from compat.loading.loaded import (
     MissingTokenizerError,
     UnknownQuantizationError,
 )
-from compat.loading.memory import footprint, resident_bytes
+from compat.loading.memory import footprint, older_objects_uncollected, resident_bytes
 from compat.loading.placement import (
     DeviceMap,
     describe_placement,
@@ -76,6 +76,7 @@ def load(
     options = options or LoadOptions()
     with ExitStack() as undo:
         undo.enter_context(without_noise())
+        undo.enter_context(older_objects_uncollected())
         started, resident = time.perf_counter(), resident_bytes()
         tokenizer = _load_tokenizer(checkpoint.folder, spec, options)
         model, measures = _load_model(target, spec, checkpoint.folder, options, undo)
@@ -88,7 +89,7 @@ def load(
             "resident_bytes_after": resident_bytes(),
         }
         kept = undo.pop_all()
-    return Loaded(target, checkpoint, model, tokenizer, measures, undo=kept)
+    return Loaded(target, checkpoint, model, tokenizer, measures, weights.stored, kept)
 
 
 def load_dtype(target: Target) -> torch.dtype | str:

@@ -38,6 +38,8 @@ class Loaded:
     tokenizer: Any
     """As stored: no token is added and none is replaced. None once released."""
     measures: Measures
+    weights_bytes: int
+    """What its weights are stored in, wherever they are."""
     undo: ExitStack = field(default_factory=ExitStack, repr=False)
     """What ends with it: log filters, the offload folder."""
 

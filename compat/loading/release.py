@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
+from types import FrameType
 
 import torch
 from torch import nn
 
 from compat.loading.loaded import Loaded
 from compat.loading.memory import return_freed_memory
+
+WORTH_A_FULL_COLLECTION = 2**28
+"""Bytes of weights beside which the third of a second of a full garbage collection is nothing."""
 
 
 def release(loaded: Loaded, exceptions: Iterable[BaseException] = ()) -> None:
@@ -24,8 +29,12 @@ def release(loaded: Loaded, exceptions: Iterable[BaseException] = ()) -> None:
     if model is not None:
         _take_apart(model)
         del model
-    loaded.undo.close()
-    return_freed_memory()
+    if loaded.weights_bytes < WORTH_A_FULL_COLLECTION:
+        return_freed_memory()  # of what came since the load; `undo` brings the rest back
+        loaded.undo.close()
+    else:
+        loaded.undo.close()
+        return_freed_memory()
 
 
 def forget_exceptions(exceptions: Iterable[BaseException] = ()) -> None:
@@ -37,11 +46,20 @@ def forget_exceptions(exceptions: Iterable[BaseException] = ()) -> None:
         if exception is None or id(exception) in seen:
             continue
         seen.add(id(exception))
-        traceback.clear_frames(exception.__traceback__)
+        for frame, _ in traceback.walk_tb(exception.__traceback__):
+            _clear_locals(frame)
         pending += [exception.__cause__, exception.__context__]
     for name in ("last_exc", "last_type", "last_value", "last_traceback"):
         if hasattr(sys, name):
             delattr(sys, name)
+
+
+def _clear_locals(frame: FrameType) -> None:
+    with suppress(RuntimeError):  # a frame that still runs keeps its variables
+        frame.clear()
+    # Up to Python 3.12 the dictionary that a debugger or pytest once asked for outlives `clear`;
+    # asking again brings it up to date.
+    frame.f_locals  # noqa: B018
 
 
 def _take_apart(model: nn.Module) -> None:

@@ -33,6 +33,9 @@ def models() -> dict[str, Callable[[], Any]]:
         "mixtral": lambda: t.MixtralForCausalLM(
             t.MixtralConfig(**SIZES, **HEADS, **SPECIALS, num_local_experts=4)
         ),
+        "wide": lambda: t.LlamaForCausalLM(
+            t.LlamaConfig(**{**SIZES, "hidden_size": 256, "intermediate_size": 512}, **HEADS)
+        ),
         "odd": lambda: t.LlamaForCausalLM(
             t.LlamaConfig(**{**SIZES, "hidden_size": 96, "intermediate_size": 72}, **HEADS)
         ),
