@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
@@ -83,14 +84,21 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _hooks(module: nn.Module) -> int:
     return sum(
-        len(hooks)
+        not _reports_hidden_states(hook)
         for hooks in (
             module._forward_hooks,
             module._forward_pre_hooks,
             module._backward_hooks,
             module._backward_pre_hooks,
         )
+        for hook in hooks.values()
     )
+
+
+def _reports_hidden_states(hook: Callable[..., Any]) -> bool:
+    """Whether transformers left it the first time that hidden states or attentions were asked."""
+    function = getattr(hook, "func", hook)
+    return str(getattr(function, "__module__", "")) == "transformers.utils.output_capturing"
 
 
 def _some(names: list[str]) -> str:

@@ -166,10 +166,9 @@ class Subject(RunningModel):
     def warm_up(self) -> None:
         """Run once and take the fingerprint that the weights must keep.
 
-        The first forward leaves traces that are not a check's: transformers installs the hooks
-        that report hidden states, and bitsandbytes may rearrange its weights.
+        bitsandbytes may rearrange its weights at the first forward, so it is taken after.
         """
-        self.forward(self.text.inputs, output_hidden_states=True)
+        self.forward(self.text.inputs)
         self._fingerprint = fingerprint(self.model)
 
     @contextmanager

@@ -28,7 +28,7 @@ def cut_to_run(fields: Mapping[str, Any], blocks: int, run: range) -> dict[str, 
     """Per-block fields of `fields`, cut so that block 0 is the first block of `run`."""
     cut: dict[str, Any] = {}
     for name, value in fields.items():
-        if _is_per_block(value, blocks):
+        if is_per_block(value, blocks):
             cut[name] = [value[index] for index in run]
         elif name in _DENSE_FIRST and isinstance(value, int):
             cut[name] = min(max(0, value - run.start), len(run))
@@ -43,7 +43,7 @@ def cut_to_run(fields: Mapping[str, Any], blocks: int, run: range) -> dict[str, 
 
 def _kind(fields: Mapping[str, Any], blocks: int, index: int) -> tuple[Any, ...]:
     """All that the config says of block `index` in particular."""
-    kind: list[Any] = [value[index] for value in fields.values() if _is_per_block(value, blocks)]
+    kind: list[Any] = [value[index] for value in fields.values() if is_per_block(value, blocks)]
     kind += [index % period == offset for _, period, offset in _periods(fields)]
     kind += [index >= fields[name] for name in _DENSE_FIRST if isinstance(fields.get(name), int)]
     kind += [index in fields[name] for name in _INDEX_LISTS if fields.get(name)]
@@ -53,7 +53,8 @@ def _kind(fields: Mapping[str, Any], blocks: int, index: int) -> tuple[Any, ...]
     return tuple(kind)
 
 
-def _is_per_block(value: Any, blocks: int) -> bool:
+def is_per_block(value: Any, blocks: int) -> bool:
+    """Whether a field is a list with an entry for each of `blocks` blocks."""
     return (
         isinstance(value, list | tuple)
         and len(value) == blocks > LEAST

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from compat.weights.twin.blocks import LEAST
+
 VOCABULARY = 512
 """Embedding rows of every twin; a multiple of 64."""
 POSITIONS = 256
@@ -79,7 +81,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"^(num_nextn_predict_layers|n_mtp_layers|num_adapter_layers|num_kv_shared_layers)$",
      _at_most(1)),
     (r"^max_window_layers$", _window_start),
-    (r"^vision_feature_layer$", lambda f, p: max(f, -p.blocks)),
+    (r"^vision_feature_layer$", lambda f, p: max(min(f, LEAST), -LEAST)),
     # vocabulary and positions
     (r"^type_vocab_size$", lambda f, p: f),
     (r"(^|_)vocab_size$", _at_most(VOCABULARY)),

@@ -13,7 +13,7 @@ from transformers import AutoConfig, PretrainedConfig
 from compat.registry.spec import ModelSpec
 from compat.weights.checkpoint import Shape
 from compat.weights.twin import rules
-from compat.weights.twin.blocks import choose_run, cut_to_run
+from compat.weights.twin.blocks import choose_run, cut_to_run, is_per_block
 from compat.weights.twin.rules import Plan
 from compat.weights.twin.slots import SlotMap, is_token_field
 
@@ -87,7 +87,13 @@ def _shrink(
             small |= _shrink_number(name, value, plan)
     if plan.full_blocks:
         run = choose_run(values, plan.full_blocks)
-        settable = {n: v for n, v in values.items() if _may_set(full, n, given)}
+        # A list with an entry a block is set even where the class would derive it: at the small
+        # depth the class derives another pattern, and a kind of block is lost.
+        settable = {
+            n: v
+            for n, v in values.items()
+            if _may_set(full, n, given) or is_per_block(v, plan.full_blocks)
+        }
         small |= cut_to_run(settable, plan.full_blocks, run)
     return small | _relations(values, small, plan), plan
 

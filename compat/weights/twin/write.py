@@ -9,12 +9,11 @@ from pathlib import Path
 
 from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerFast
 
+from compat.registry.spec import ModelSpec
 from compat.weights.twin.key import cpu, twin_key, versions
 from compat.weights.twin.manifest import Manifest, file_hash
 from compat.weights.twin.shape_store import WEIGHTS_FILE, Draft, TaughtShape, taught_shape
 from compat.weights.twin.slots import Slot
-
-from compat.registry.spec import ModelSpec
 
 
 def write_checkpoint(
