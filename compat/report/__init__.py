@@ -7,7 +7,7 @@ Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,17 +50,15 @@ def write_report(
     folder: Path,
     *,
     checks: Collection[DescribedCheck] = (),
-    expected: Mapping[str, Collection[str]] | None = None,
 ) -> ReportFiles:
     """Write `index.html`, `results.jsonl` and `SUPPORTED_MODELS.md` to `folder`, each atomically.
 
-    `records` are files, or folders with `*.jsonl` anywhere below them. For `checks` and `expected`
-    see `build_view`. Raises OSError where `folder` can't be written; never for what a record says.
+    `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
+    (see `build_view`). Raises OSError where `folder` can't be written, and nothing for what a
+    record says.
     """
     read = read_records(records)
-    view = build_view(
-        read.records, registry, checks=checks, expected=expected, problems=read.problems
-    )
+    view = build_view(read.records, registry, checks=checks, problems=read.problems)
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",

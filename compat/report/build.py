@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from compat.registry.spec import Registry
 from compat.report.evidence import TargetEvidence, areas_of, gather
@@ -43,18 +43,17 @@ def build_view(
     registry: Registry,
     *,
     checks: Collection[DescribedCheck] = (),
-    expected: Mapping[str, Collection[str]] | None = None,
     problems: Iterable[Problem] = (),
 ) -> ReportView:
     """All that the report shows.
 
-    `checks` is the catalogue: its order and its summaries are shown. `expected` maps a target's id
-    to the names of all checks that the catalogue holds for it, so that a verdict never rests on
-    what a `-k` selected; without it a target is held against what was planned.
+    `checks` is the catalogue: verdicts are over all that it offers a target, so that they never
+    rest on what a `-k` selected, and its order and summaries are shown. Without it a target is held
+    against what was planned.
     """
     merged = merge(records)
     areas = areas_of(checks, merged)
-    targets = gather(merged, registry, areas, expected or {})
+    targets = gather(merged, registry, areas, checks)
     columns = columns_of(targets)
     rows = rows_of(targets, registry, columns, areas)
     models = tuple(rows.values())

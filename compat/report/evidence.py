@@ -11,7 +11,8 @@ from compat.report.view import DescribedCheck
 from compat.results.merge import crashed_cases, newest_results
 from compat.results.record import CaseRecord, PlannedRecord, Record
 from compat.results.verdict import Verdict, judge
-from compat.targets import Device, Mode
+from compat.targets import Device, Mode, Target
+from compat.targets.plan import Plannable, PlannedTarget
 from compat.targets.target import CaseId
 
 _DEVICES = tuple(Device)
@@ -47,11 +48,11 @@ def gather(
     records: Collection[Record],
     registry: Registry,
     areas: Mapping[str, str],
-    expected: Mapping[str, Collection[str]],
+    checks: Collection[Plannable],
 ) -> tuple[TargetEvidence, ...]:
     """The evidence of every target that was planned or run, in the order of its columns.
 
-    A target is held against its planned checks and `expected[target id]` together.
+    A target is held against every check that the catalogue offers it and that was ever planned.
     """
     positions = {name: position for position, name in enumerate(areas)}
     known = newest_results(
@@ -67,14 +68,15 @@ def gather(
         if isinstance(record, PlannedRecord):
             for target, names in record.cases.items():
                 wanted.setdefault(target, set()).update(names)
-    for target in wanted:
-        wanted[target].update(expected.get(target, ()))
 
     def position(check: str) -> tuple[int, str]:
         return positions.get(check, len(positions)), check
 
     targets = {target: found for target in wanted if (found := _coordinates(target)) is not None}
-    anchors = _anchors(targets, {spec.id: spec for spec in registry.models})
+    specs = {spec.id: spec for spec in registry.models}
+    for target, at in targets.items():
+        wanted[target].update(_offered(at, specs.get(at.model), checks))
+    anchors = _anchors(targets, specs)
     return tuple(
         TargetEvidence(
             id=target,
@@ -87,6 +89,15 @@ def gather(
         for target in sorted(targets, key=lambda target: _place(targets[target]))
         for ran in [cases.get(target, {})]
     )
+
+
+def _offered(at: CaseId, spec: ModelSpec | None, checks: Iterable[Plannable]) -> Iterable[str]:
+    """The checks that mean something for a target, as far as the registry alone can tell."""
+    if spec is None:
+        return ()
+    target = Target(at.model, spec.slug, at.weights, at.device, at.mode, at.wrapper)
+    planned = PlannedTarget(target, spec)
+    return [check.name for check in checks if planned.offers(check)]
 
 
 def _coordinates(target: str) -> CaseId | None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from compat.outcomes import ReasonCode
+from compat.report.target_view import FindingView, TargetView
 from compat.report.text import is_link
-from compat.report.view import CellView, FindingView, ModelView, ReportView, TargetView
+from compat.report.view import CellView, ModelView, ReportView
 from compat.results.atomic import replace_text
 from compat.results.verdict import Word
 from compat.targets import Weights

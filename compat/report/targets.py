@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from compat.outcomes import Outcome
 from compat.report.evidence import TargetEvidence
 from compat.report.marks import NOT_RUN, case_word, verdict_mark
+from compat.report.target_view import AreaView, CheckView, FindingView, SampleView, TargetView
 from compat.report.text import measure_label, measure_text, measures_text, visible
-from compat.report.view import AreaView, CheckView, FindingView, SampleView, TargetView
 from compat.results.merge import moment
 from compat.results.record import CaseRecord, Measures
 from compat.results.verdict import Verdict

@@ -38,6 +38,10 @@ class FakeCheck:
     name: str
     area: str
     summary: str
+    needs: frozenset[str] = frozenset()
+
+    def applies(self, mode: Mode, weights: Weights) -> bool:
+        return (mode is Mode.META) is (self.area == "structure")
 
 
 CHECKS = tuple(

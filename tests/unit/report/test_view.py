@@ -9,6 +9,7 @@ from compat.results.verdict import Word
 from compat.targets import CPU_MODES, Device, Mode, Target, Weights
 from tests.unit.report.records import (
     CHECKS,
+    FakeCheck,
     case_record,
     model_spec,
     passing,
@@ -98,8 +99,8 @@ def test_a_blocked_checkpoint_does_not_hide_what_the_twin_showed() -> None:
 
 
 def test_checks_of_the_catalogue_that_never_ran_keep_a_target_from_working() -> None:
-    expected = {FP32.id: ["a_check_of_tomorrow"]}
-    view = build_view(passing(FP32), REGISTRY, expected=expected)
+    catalogue = (*CHECKS, FakeCheck("a_check_of_tomorrow", "forward", "Still to come."))
+    view = build_view(passing(FP32), REGISTRY, checks=catalogue)
     cell = cell_of(view, "anvil-1b", Mode.FP32)
     assert cell.word is Word.NOT_TESTED
     assert "a_check_of_tomorrow" in cell.why
