@@ -11,6 +11,7 @@ from compat.results.record import Measures
 Measure = float | int | str | bool | list[float] | None
 
 _LINK = re.compile(r"https?://[\w./:#?=&%+~@,-]+", re.ASCII)
+_UNIT = re.compile(r"(?:^|_)(per_second|seconds|bytes|nats)(?=_|$)")
 _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -83,9 +84,9 @@ def rate(value: float) -> str:
 
 
 def measure_text(name: str, value: Measure) -> str:
-    """The value of a measure; its unit is the last word of its name."""
+    """The value of a measure; its unit is a word of its name: `load_seconds`, `bytes_before`."""
     if value is None:
-        return "not finite"
+        return "no value"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -94,22 +95,28 @@ def measure_text(name: str, value: Measure) -> str:
         if not value:
             return "none"
         return f"{number(min(value))} to {number(max(value))} over {len(value)}"
-    if name.endswith("_per_second"):
-        return f"{rate(value)}/s"
-    if name.endswith("_seconds"):
-        return duration(value)
-    if name.endswith("_bytes"):
-        return byte_size(value)
-    if name.endswith("_nats"):
-        return f"{number(value)} nats"
+    match _unit(name):
+        case "per_second":
+            return f"{rate(value)}/s"
+        case "seconds":
+            return duration(value)
+        case "bytes":
+            return byte_size(value)
+        case "nats":
+            return f"{number(value)} nats"
     return number(value)
 
 
 def measure_label(name: str) -> str:
     """The name of a measure in words, without the unit that its text shows."""
-    for unit in ("_per_second", "_seconds", "_bytes", "_nats"):
-        name = name.removesuffix(unit)
-    return visible(name.replace("_", " "), 60)
+    unit = _unit(name)
+    words = name if unit is None else _UNIT.sub(" ", name, count=1)
+    return visible(" ".join(words.replace("_", " ").split()), 60)
+
+
+def _unit(name: str) -> str | None:
+    found = _UNIT.search(name)
+    return found[1] if found else None
 
 
 def measures_text(measures: Measures) -> tuple[str, ...]:

@@ -155,6 +155,11 @@ def test_every_link_inside_the_page_has_a_place_to_go() -> None:
     assert {link for link in links if not link.startswith("q=")} <= set(ids)
 
 
+def test_only_what_a_script_serves_is_hidden_without_one() -> None:
+    hidden = [attributes["id"] for _, attributes in Page(PAGE).elements if "hidden" in attributes]
+    assert hidden == ["filter", "none"]
+
+
 def test_the_page_nests() -> None:
     assert Page(PAGE).open == []
 

@@ -46,17 +46,18 @@ def test_long_text_is_cut_and_says_so() -> None:
         ("tokens_per_second", 312.4, "312/s"),
         ("tokens_per_second", 9.87, "9.9/s"),
         ("weights_bytes", 2_470_000_000, "2.47 GB"),
+        ("resident_bytes_before", 473_000_000, "473 MB"),
         ("kl_nats", 0.00012, "1.2e-04 nats"),
         ("recital", 1.0, "1"),
         ("top1_agreement", 0.98765, "0.9877"),
         ("blocks", 12_345, "12,345"),
         ("pristine", True, "yes"),
-        ("kl_nats", None, "not finite"),
+        ("kl_nats", None, "no value"),
         ("cosines", [0.99, 0.5, 1.0], "0.5 to 1 over 3"),
         ("left_out", "<b>\x1b", "<b>\\x1b"),
     ],
 )
-def test_the_unit_of_a_measure_is_the_end_of_its_name(
+def test_the_unit_of_a_measure_is_a_word_of_its_name(
     name: str, value: float | list[float] | None, text: str
 ) -> None:
     assert measure_text(name, value) == text
@@ -65,6 +66,7 @@ def test_the_unit_of_a_measure_is_the_end_of_its_name(
 def test_the_label_of_a_measure_does_not_repeat_its_unit() -> None:
     assert measure_label("peak_rss_bytes") == "peak rss"
     assert measure_label("tokens_per_second") == "tokens"
+    assert measure_label("resident_bytes_before") == "resident before"
 
 
 @pytest.mark.parametrize(
