@@ -36,6 +36,7 @@ from compat.results.record import (
     RunRecord,
 )
 from compat.results.verdict import Word
+from compat.targets import Weights
 
 
 def build_view(
@@ -64,7 +65,9 @@ def build_view(
         families=families_of(models),
         model_counts=_verdict_counts(model.word for model in models),
         target_counts=_verdict_counts(
-            cell.word for model in models for cell in model.cells if cell.target
+            target.verdict.word
+            for target in targets
+            if target.coordinates.weights is not Weights.CONFIG
         ),
         case_counts=_case_counts(targets),
         failures=failures_of(targets, rows),
