@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -96,8 +97,9 @@ def keep_canonical_layout(model: nn.Module) -> Workaround | None:
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """Yield the name, the module and the stored shape of every quantized linear layer."""
-    import bitsandbytes
-
+    bitsandbytes = sys.modules.get("bitsandbytes")
+    if bitsandbytes is None:  # importing it takes seconds, and none of its layers can be there
+        return
     for name, module in model.named_modules():
         if isinstance(module, bitsandbytes.nn.Linear8bitLt):
             if module.weight.dtype == torch.int8:
