@@ -76,6 +76,8 @@ class Generation:
 
     tokens: torch.Tensor
     """New tokens, (batch, steps); after its end a row is filled with padding."""
+    logits: torch.Tensor
+    """What the model gave at each step, (batch, steps, vocabulary), float32."""
     hidden_states: tuple[tuple[torch.Tensor, ...], ...] | None = None
     """A tuple a step, of the hidden states that the model reports."""
 

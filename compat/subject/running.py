@@ -223,6 +223,7 @@ class RunningModel(Notes):
             "pad_token_id": self.pad_token,
             "eos_token_id": self.tokenizer.eos_token_id if stop else None,
             "output_hidden_states": False,
+            "output_logits": True,
             "return_dict_in_generate": True,
         } | options
         if self.has_encoder:
@@ -238,7 +239,9 @@ class RunningModel(Notes):
         states = getattr(output, "decoder_hidden_states", None) or getattr(
             output, "hidden_states", None
         )
-        return Generation(output.sequences[:, inputs.length :].cpu(), states)
+        tokens = output.sequences[:, inputs.length :].cpu()
+        logits = torch.stack([step.float().cpu() for step in output.logits], dim=1)
+        return Generation(tokens, logits, states)
 
     @contextmanager
     def generation_config(self, config: GenerationConfig) -> Iterator[None]:
