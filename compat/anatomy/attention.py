@@ -94,7 +94,7 @@ def find_attention(
         if not any(other.startswith(f"{path}.") for other in owners)
     }
     found = [
-        _attention(path, modules[path], calls, linear_calls, modules, config)
+        _attention(path, block_path, calls, linear_calls, modules, config)
         for path, calls in innermost.items()
     ]
     first_call = {path: calls[0].entered for path, calls in innermost.items()}
@@ -103,20 +103,22 @@ def find_attention(
 
 def _attention(
     path: str,
-    module: nn.Module,
+    block_path: str,
     inner: list[Call],
     linear_calls: list[Call],
     modules: dict[str, nn.Module],
     config: Any,
 ) -> Attention:
+    module = modules[path]
     last: Call | None = inner[-1]
     if last is not None and _QUERY_KEY_VALUE.search(last.path):
         parent = path.rpartition(".")[0]
         entered = last.entered
         later = (call for call in linear_calls if call.entered > entered)
         following = next(later, None)
-        inside_parent = following is not None and following.path.startswith(f"{parent}.")
-        last = following if inside_parent else None
+        # Beside an attention that is the block's own child is the feed-forward part.
+        beside = following is not None and following.path.startswith(f"{parent}.")
+        last = following if beside and parent != block_path else None
     return Attention(
         path=path,
         module=module,

@@ -112,11 +112,14 @@ def gradient_reaches_captured_state(subject: Subject) -> None:
     with subject.edit(block, leaf):
         logits = subject.logits(subject.text.inputs, grad=True)[0]
     loss = cross_entropy(logits, labels)
-    (gradient,) = torch.autograd.grad(loss, captured[0])
+    cut_off = "the captured state is cut off from the loss"
+    assert loss.requires_grad, f"the loss has no gradient: {cut_off}"
+    (gradient,) = torch.autograd.grad(loss, captured[0], allow_unused=True)
+    assert gradient is not None, f"the gradient does not come so far: {cut_off}"
     assert bool(gradient.isfinite().all()), "the gradient holds NaN or infinity"
     length = float(gradient.float().norm())
     subject.measure("gradient_norm", length)
-    assert length > 0, "the gradient is zero: the captured state is cut off from the loss"
+    assert length > 0, f"the gradient is zero: {cut_off}"
     if subject.rounds_activations:
         return
     slope = _slope(subject, block, gradient / length, labels)
