@@ -53,8 +53,7 @@ class Snapshot:
             left = [name or "model" for name, n in now.hooks if n != before.get(name, 0)]
             traces.append(f"hooks on {_some(left)}")
         if now.versions != self.versions:
-            known = set(self.versions)
-            written = [name for name, *rest in now.versions if (name, *rest) not in known]
+            written = sorted({name for name, *_ in set(self.versions) ^ set(now.versions)})
             traces.append(f"tensors written to or replaced: {_some(written)}")
         for title, ours, theirs in (
             ("training mode changed on", self.training, now.training),
