@@ -13,7 +13,7 @@ from _pytest.mark import KeywordMatcher
 from compat.plugin import fixtures
 from compat.plugin.case import CHECK, NOTHING, SUBJECT, Asked, asked_of, parameter_of
 from compat.plugin.limits import Limits
-from compat.plugin.marks import compile_expression, mark_predicate, names_in
+from compat.plugin.marks import keyword_predicate, mark_predicate, names_in
 from compat.plugin.naming import NamedCases
 from compat.plugin.session import CompatSession
 from compat.plugin.stash import PROBLEM
@@ -127,16 +127,8 @@ def _keyword_filter(config: pytest.Config, definition: pytest.Function) -> Keeps
     text = config.getoption("keyword")
     if not text:
         return lambda node_part, marks: True
-    expression = compile_expression(text, "-k")
-    of_the_function = KeywordMatcher.from_item(definition)
-
-    def keeps(node_part: str, marks: frozenset[str]) -> bool:
-        names = "\0".join((f"{definition.name}[{node_part}]", *marks)).lower()
-        return expression.evaluate(
-            lambda word, /, **named: word.lower() in names or of_the_function(word, **named)
-        )
-
-    return keeps
+    is_true = keyword_predicate(text, KeywordMatcher.from_item(definition))
+    return lambda node_part, marks: is_true((f"{definition.name}[{node_part}]", *marks))
 
 
 class _MarksOf:

@@ -44,6 +44,8 @@ def end_session(config: pytest.Config, exit_status: int) -> None:
     session = config.stash[SESSION]
     session.holder.release()
     session.recorder.end_run(int(exit_status))
+    if not session.workerinput:
+        session.write_report()
 
 
 def begin(item: pytest.Item, asked: Asked) -> None:

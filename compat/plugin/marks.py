@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -69,6 +69,21 @@ def mark_predicate(text: str, others: frozenset[str]) -> Callable[[frozenset[str
     def is_true(marks: frozenset[str]) -> bool:
         return expression.evaluate(
             lambda name, /, **arguments: not arguments and (name in marks or name in others)
+        )
+
+    return is_true
+
+
+def keyword_predicate(
+    text: str, others: Callable[[str], bool] = lambda word: False
+) -> Callable[[Iterable[str]], bool]:
+    """Whether `-k text` is true for an item of these names; `others` judges a word besides them."""
+    expression = compile_expression(text, "-k")
+
+    def is_true(names: Iterable[str]) -> bool:
+        whole = "\0".join(names).lower()
+        return expression.evaluate(
+            lambda word, /, **named: not named and (word.lower() in whole or others(word))
         )
 
     return is_true

@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(trylast=True)  # when the terminal's reporter is there
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks, check the options, and add what a terminal or a controller needs."""
     from compat.plugin import marks

@@ -2,11 +2,123 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+from compat.plugin.stash import SESSION
+from compat.plugin.tally import RunTally, TargetTally
+from compat.plugin.terminal import say
+from compat.targets.nodepart import load_of
+from compat.targets.target import BARE, CaseId
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+TARGETS_BEFORE_AN_ESTIMATE = 3
+SECONDS_WORTH_TELLING = 20
 
 
 class Progress:
-    """Placeholder."""
+    """Follows the reports of a run where its terminal is: here, or in xdist's controller."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self._targets: dict[str, TargetTally] = {}
+        self._run = RunTally()
+        self._complete = 0
+        self._began = time.monotonic()
+
+    @property
+    def _by_target(self) -> bool:
+        """Whether lines stand for targets; with -v and -q pytest's own way stands."""
+        return bool(self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn which targets there are."""
+        if SESSION in self.config.stash:
+            from compat.plugin.case import asked_of
+
+            self._expect(item.nodeid for item in session.items if asked_of(item) is not None)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(
+        self, node: WorkerController, ids: Sequence[str]
+    ) -> None:
+        """Learn which targets there are, from the first worker that knows."""
+        if not self._targets:
+            self._expect(ids)
+
+    def _expect(self, node_ids: Iterable[str]) -> None:
+        counts = Counter(filter(None, map(load_of, node_ids)))
+        self._targets = {load: TargetTally(count) for load, count in counts.items()}
+        self._began = time.monotonic()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, str] | None:
+        """Count a case without printing a letter for it."""
+        if not self._by_target or not hasattr(report, "compat"):
+            return None
+        category = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        return category, "", str(report.outcome).upper()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a case, and print the line of a target that it completes."""
+        record: dict[str, Any] | None = getattr(report, "compat", None)
+        if record is None:
+            return
+        self._run.add(record)
+        load = load_of(report.nodeid)
+        tally = None if load is None else self._targets.get(load)
+        if load is None or tally is None:
+            return
+        tally.add(record)
+        if tally.complete:
+            self._complete += 1
+            if self._by_target:
+                self._print(load, CaseId.parse(record["case"]), tally)
+
+    def _print(self, load: str, case: CaseId, tally: TargetTally) -> None:
+        kind = f"{case.weights}-{case.device}-{case.mode}"
+        slug = load.removesuffix(f"-{kind}")
+        place = f"[{self._complete}/{len(self._targets)}]"
+        wrapper = "" if case.wrapper == BARE else f" {case.wrapper}"
+        line = f"{place} {slug} {case.weights} {case.device} {case.mode}{wrapper}  {tally}"
+        left = self._time_left()
+        say(self.config, f"{line}  {left}" if left else line, alarming=tally.failed)
+
+    def _time_left(self) -> str:
+        remaining = len(self._targets) - self._complete
+        if self._complete < TARGETS_BEFORE_AN_ESTIMATE:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._complete * remaining
+        if seconds < SECONDS_WORTH_TELLING:
+            return ""
+        return f"about {duration(seconds)} left"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what it all came to, and where it is written."""
+        if not self._run.outcomes:
+            return
+        terminalreporter.section("compat", "-")
+        for line in self._run.lines():
+            terminalreporter.line(line)
+        session = self.config.stash.get(SESSION, None)
+        if session is not None:
+            for line in session.files_in_words():
+                terminalreporter.line(line)
+
+
+def duration(seconds: float) -> str:
+    """A rough duration in words: `40 s`, `3 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from compat.plugin.options import Options, read_options
-from compat.plugin.stash import OPENER, SESSION
+from compat.plugin.stash import CHECKS, OPENER, SESSION
 from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
 from compat.targets import Device
 from compat.targets.plan import Plannable, PlannedTarget, plan_cases, plan_targets
@@ -60,7 +60,7 @@ class CompatSession:
         from compat.checks.registry import load_catalogue
         from compat.plugin.marks import register_area
 
-        catalogue = load_catalogue()
+        catalogue = self.config.stash.get(CHECKS, None) or load_catalogue()
         for area in {check.area for check in catalogue}:
             register_area(self.config, area)
         return catalogue
@@ -169,13 +169,10 @@ class CompatSession:
 
     def announce(self, text: str) -> None:
         """Tell the person at the terminal what takes long. A worker has no terminal."""
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        capture = self.config.pluginmanager.get_plugin("capturemanager")
-        if reporter is None or self.workerinput:
-            return
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(text)
+        from compat.plugin.terminal import say
+
+        if not self.workerinput:
+            say(self.config, text)
 
     def selection_in_words(self) -> str:
         """What was asked for, for the report's header."""
@@ -193,6 +190,28 @@ class CompatSession:
         if request.per_family is not None:
             parts.append(f"first {request.per_family} of each family")
         return "; ".join(filter(None, parts)) or "everything"
+
+    def files_in_words(self) -> Iterator[str]:
+        """Where the records of this run are, and its report if it was asked for."""
+        yield f"records: {self._shown(self.recorder.writer.path.parent)}"
+        if self.options.report is not None:
+            yield f"report: {self._shown(self.options.report / 'index.html')}"
+
+    def _shown(self, path: Path) -> str:
+        here = self.config.invocation_params.dir
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+    def write_report(self) -> None:
+        """Write the report of this run where it was asked for. Raises OSError."""
+        from compat.report import write_report
+
+        if self.options.report is None or not self.recorder.writer.written:
+            return
+        registry = self.registry
+        if self.local:
+            registry = registry.model_copy(update={"models": self.specs})
+        folder = self.recorder.writer.path.parent
+        write_report(folder, registry, self.options.report, checks=tuple(self.catalogue))
 
     def refuse_stale_rows(self) -> None:
         """Raise RegistryError for known failures that no case of the whole can show."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 if TYPE_CHECKING:
+    from compat.checks.registry import Catalogue
     from compat.plugin.session import CompatSession
 
     Opener: TypeAlias = Callable[[Any, CompatSession], AbstractContextManager[Any]]
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SESSION: pytest.StashKey[CompatSession] = pytest.StashKey()
 OPENER: pytest.StashKey[Opener] = pytest.StashKey()
 """How a planned target is opened, where a conftest has put something in the loader's place."""
+CHECKS: pytest.StashKey[Catalogue] = pytest.StashKey()
+"""The checks, where a conftest has put a catalogue of its own in the place of the suite's."""
 PROBLEM: pytest.StashKey[str] = pytest.StashKey()
 """Why nothing can be run: a registry or a selection that is wrong, in words."""
 PROBLEM_KEY = "compat_problem"

@@ -7,7 +7,7 @@ Order: models as the registry lists them, then weights (config, twin, hub), devi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -49,7 +49,7 @@ class PlannedTarget:
     """A target with the registry entry that it comes from."""
 
     target: Target
-    spec: ModelSpec
+    spec: ModelSpec = field(compare=False)
 
     @cached_property
     def marks(self) -> frozenset[str]:

@@ -1,0 +1,122 @@
+"""The commands, and how they end: 0 done, 1 found something wrong, 2 a usage error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compat.registry.load import RegistryError
+from compat.targets.selection import SelectionError
+
+USAGE_ERROR = 2
+
+app = typer.Typer(
+    help="Compatibility of language models: what the tests do not do. To test, run pytest.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RegistryOption = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="The registry. By default models.yaml."),
+]
+
+
+def main() -> None:
+    """Run the command line; what a person got wrong is one line and exit code 2."""
+    try:
+        app()
+    except (RegistryError, SelectionError) as error:
+        print(f"compat: {error}", file=sys.stderr)
+        raise SystemExit(USAGE_ERROR) from None
+
+
+@app.command("list")
+def list_command(
+    mark: Annotated[
+        str, typer.Option("-m", metavar="EXPRESSION", help="As pytest's -m: marks of the cases.")
+    ] = "",
+    keyword: Annotated[
+        str, typer.Option("-k", metavar="EXPRESSION", help="As pytest's -k: words in the ids.")
+    ] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="Only this model. Repeatable."),
+    ] = None,
+    families: Annotated[
+        str, typer.Option("--families", metavar="NAMES", help="Only these, comma-separated.")
+    ] = "",
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="KINDS", help="twin, hub, config.")
+    ] = "",
+    modes: Annotated[str, typer.Option("--modes", metavar="MODES", help="Such as fp32,nf4.")] = "",
+    registry: RegistryOption = None,
+) -> None:
+    """What pytest would run with such a selection, and what is blocked here and why."""
+    from compat.cli.listing import Asked, show_list
+
+    show_list(Asked(mark, keyword, tuple(model or ()), families, weights, modes), registry)
+
+
+@app.command("twin")
+def twin_command(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Id, alias or slug.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write the checkpoint there, too."),
+    ] = None,
+    all_of_them: Annotated[
+        bool, typer.Option("--all", help="Teach every model of the registry, ahead of a run.")
+    ] = False,
+    family: Annotated[
+        str, typer.Option("--family", metavar="NAMES", help="With --all: only these families.")
+    ] = "",
+    registry: RegistryOption = None,
+) -> None:
+    """Make the twin of a model: a small checkpoint of its kind that was taught to recite a text."""
+    from compat.cli.twins import make_all, make_one
+
+    if all_of_them == (model is not None):
+        raise typer.BadParameter("give either MODEL or --all")
+    if model is not None:
+        raise typer.Exit(make_one(model, output, registry))
+    if output is not None:
+        raise typer.BadParameter("-o goes with one MODEL")
+    raise typer.Exit(make_all(family, registry))
+
+
+@app.command("report")
+def report_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="Records, or folders with *.jsonl below them."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the report.")
+    ] = Path("reports"),
+    registry: RegistryOption = None,
+) -> None:
+    """Merge the records of any number of runs into one report."""
+    from compat.cli.reporting import make_report
+
+    raise typer.Exit(make_report(files, output, registry))
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of models.yaml."""
+    from compat.registry.schema import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+@app.command("doctor")
+def doctor_command(registry: RegistryOption = None) -> None:
+    """This machine as the suite sees it: what is here, what is missing, and what that blocks."""
+    from compat.cli.doctor import show_doctor
+
+    show_doctor(registry)
