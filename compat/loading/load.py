@@ -15,7 +15,6 @@ from compat.loading.loaded import (
     Loaded,
     LoadOptions,
     MissingTokenizerError,
-    UnknownQuantizationError,
 )
 from compat.loading.memory import footprint, older_objects_uncollected, resident_bytes
 from compat.loading.placement import (
@@ -34,7 +33,7 @@ from compat.loading.quantization import (
 )
 from compat.loading.quiet import without_noise, without_progress_bars
 from compat.loading.release import release
-from compat.outcomes import NotApplicable
+from compat.loading.stored_quantization import refuse_dequantized, settle_stored_quantization
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
 from compat.targets import Checkpoint, Device, Mode, Target
@@ -135,7 +134,7 @@ def _load_model(
     config = transformers.AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=trust, **spec.config_fix
     )
-    _judge_stored_quantization(config, target)
+    settle_stored_quantization(config, target)
     model_class = _model_class(auto_class, config, folder, trust)
     attention = supported_attention(model_class, options.attention)
     dtype, placement = load_dtype(target), device_map(target)
@@ -155,6 +154,7 @@ def _load_model(
             **arguments,
         )
     _refuse_incomplete(model, info, spec)
+    refuse_dequantized(model, config, target, spec)
     workaround = None if options.repack_4bit_on_cpu else _work_around(model, target)
     if "offload_folder" in arguments:
         offload_from_gpu(model, target, Path(arguments["offload_folder"]))
@@ -183,31 +183,6 @@ def _model_class(auto_class: Any, config: Any, folder: Path, trust: bool) -> Any
     from transformers.models.auto.auto_factory import _get_model_class
 
     return _get_model_class(config, auto_class._model_mapping)
-
-
-def _judge_stored_quantization(config: Any, target: Target) -> None:
-    """Settle what a mode means for a checkpoint that is stored quantized.
-
-    Float modes dequantize on loading where the method can. Raises NotApplicable where the mode
-    can't be had, UnknownQuantizationError where transformers would load the codes as weights.
-    """
-    stored = getattr(config, "quantization_config", None)
-    if stored is None:
-        return
-    from transformers.quantizers.auto import AutoHfQuantizer, AutoQuantizationConfig
-
-    method = stored.get("quant_method") if isinstance(stored, dict) else stored.quant_method
-    if not AutoHfQuantizer.supports_quant_method(stored):
-        raise UnknownQuantizationError(f"transformers does not know quant_method {method!r}")
-    if target.mode is Mode.NATIVE:
-        return
-    if target.mode.traits.quantization is not None:
-        raise NotApplicable(f"{target.mode}, for the checkpoint is stored quantized ({method})")
-    if not isinstance(stored, dict):
-        stored = stored.to_dict()
-    if not hasattr(AutoQuantizationConfig.from_dict(dict(stored)), "dequantize"):
-        raise NotApplicable(f"{target.mode}, for {method} weights can't be dequantized on loading")
-    config.quantization_config = {**stored, "dequantize": True}
 
 
 def _quantization_arguments(target: Target, dtype: torch.dtype | str) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def local_spec(folder: Path) -> ModelSpec:
     shape = _shape(config, folder)
     tensors = list(_tensors(folder))
     if not tensors:
-        raise NotACheckpointError(f"{folder} holds no safetensors weights")
+        raise NotACheckpointError(
+            f"{folder} holds no safetensors weights; pickled ones are converted by save_pretrained"
+        )
     name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-._") or "checkpoint"
     architectures = config.get("architectures") or ["unknown"]
     native = _is_native(config)

@@ -68,5 +68,5 @@ def loading() -> Iterator[Callable[..., Loaded]]:
         return loads[-1]
 
     yield load_one
-    for loaded in loads:
+    for loaded in reversed(loads):
         release(loaded)

@@ -22,7 +22,7 @@ from compat.loading.loaded import (
 )
 from compat.loading.memory import footprint
 from compat.loading.placement import device_map
-from compat.outcomes import NotApplicable
+from compat.outcomes import CannotRun, NotApplicable
 from compat.targets import CPU_MODES, Device, Mode
 from compat.weights.local import local_spec
 from tests.unit.loading.tiny import KINDS, load_folder, logits, target_of
@@ -248,6 +248,37 @@ def test_float_modes_mean_nothing_for_weights_that_can_not_be_dequantized(damage
     folder = _stored_as(damaged("llama", lambda _: None), stored)
     with pytest.raises(NotApplicable, match="can't be dequantized"):
         load_folder(folder, Mode.FP32)
+
+
+@pytest.fixture
+def stored_in_mxfp4(damaged: Damaged) -> Path:
+    """A gpt-oss whose experts are 4-bit codes and block scales, as on the hub."""
+
+    def pack(tensors: Tensors) -> None:
+        for key in [key for key in tensors if key.endswith(("experts.gate_up_proj", "down_proj"))]:
+            experts, width, rows = tensors.pop(key).shape
+            codes = torch.randint(0, 256, (experts, rows, width // 32, 16), dtype=torch.uint8)
+            tensors[f"{key}_blocks"] = codes
+            tensors[f"{key}_scales"] = torch.full(codes.shape[:-1], 120, dtype=torch.uint8)
+
+    kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens"]
+    stored = {"quant_method": "mxfp4", "modules_to_not_convert": [*kept, "lm_head"]}
+    return _stored_as(damaged("gpt-oss", pack), stored)
+
+
+@pytest.mark.parametrize("mode", DTYPES)
+def test_float_modes_dequantize_what_can_be(
+    mode: Mode, stored_in_mxfp4: Path, loading: Loading
+) -> None:
+    model = loading(stored_in_mxfp4, mode).model
+    experts = model.model.layers[0].mlp.experts
+    assert experts.gate_up_proj.dtype == experts.down_proj.dtype == DTYPES[mode]
+    assert logits(model).isfinite().all()
+
+
+def test_native_mode_does_not_pass_dequantized_weights_off_as_native(stored_in_mxfp4: Path) -> None:
+    with pytest.raises(CannotRun, match="stored as mxfp4 can't be run as they are here"):
+        load_folder(stored_in_mxfp4, Mode.NATIVE)
 
 
 def test_an_unknown_quantization_is_an_error_and_not_a_random_model(damaged: Damaged) -> None:

@@ -36,6 +36,9 @@ def models() -> dict[str, Callable[[], Any]]:
         "wide": lambda: t.LlamaForCausalLM(
             t.LlamaConfig(**{**SIZES, "hidden_size": 256, "intermediate_size": 512}, **HEADS)
         ),
+        "gpt-oss": lambda: t.GptOssForCausalLM(
+            t.GptOssConfig(**SIZES, **HEADS, **SPECIALS, head_dim=16, num_local_experts=4)
+        ),
         "odd": lambda: t.LlamaForCausalLM(
             t.LlamaConfig(**{**SIZES, "hidden_size": 96, "intermediate_size": 72}, **HEADS)
         ),
