@@ -88,6 +88,7 @@ class TestTheDefectsAreStillThere:
         with pytest.raises((RuntimeError, AssertionError), match=r"is invalid|divisible by block"):
             logits(repacked("odd"))
 
+    @pytest.mark.filterwarnings("ignore:bitsandbytes..gemv_4bit. an autograd kernel was not")
     @repacks
     def test_gradient_after_a_forward(self, repacked: Callable[[str], Any]) -> None:
         model = repacked("llama")
