@@ -63,6 +63,7 @@ def open_subject(
             spec,
             twin_cache=opening.twin_cache,
             local=opening.local,
+            allow_pickle=opening.policy.allow_pickle,
             announce=opening.announce,
         )
     with in_stage(Stage.LOAD):

@@ -11,6 +11,7 @@ import pytest
 
 from compat.outcomes import Outcome, Reason, ReasonCode, Stage
 from compat.plugin.case import Asked, asked_of, case_id
+from compat.plugin.holder import TargetSkipped
 from compat.plugin.showing import show
 from compat.plugin.stash import SESSION
 from compat.plugin.workers import FIRST_WORKER, share_machine
@@ -69,6 +70,8 @@ def judge(
     """After a phase: decide what the case came to, and have pytest show it."""
     session = item.config.stash[SESSION]
     exception = None if call.excinfo is None else call.excinfo.value
+    if isinstance(exception, TargetSkipped):
+        exception = exception.cannot_run
     if report.when == "teardown":
         session.recorder.end(None if exception is None else conclude(exception, Stage.PRISTINE))
         return

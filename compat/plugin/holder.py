@@ -8,8 +8,12 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import TracebackType
 from typing import TYPE_CHECKING
 
+import pytest
+
+from compat.outcomes import CannotRun
 from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
@@ -22,6 +26,17 @@ class WeightsChangedError(AssertionError):
     """Found at the end of a target, when it can no longer be said which case it was."""
 
 
+class TargetSkipped(pytest.skip.Exception):
+    """What is missing here, as the exception for which pytest formats no traceback.
+
+    It is raised for every case of a target, and there are thousands on a machine without a GPU.
+    """
+
+    def __init__(self, cannot_run: CannotRun) -> None:
+        super().__init__(str(cannot_run))
+        self.cannot_run = cannot_run
+
+
 class Holder:
     """Keeps the target that is loaded, and remembers the one that would not load."""
 
@@ -30,6 +45,7 @@ class Holder:
         self._stack = ExitStack()
         self._planned: PlannedTarget | None = None
         self._failure: BaseException | None = None
+        self._traceback: TracebackType | None = None
         self._load_notes: Measures = {}
         self.present: AnySubject | None = None
         self.loads = 0
@@ -45,8 +61,12 @@ class Holder:
         if self._planned != planned:
             self.release()
             self._open(planned)
+        if isinstance(self._failure, CannotRun):
+            raise TargetSkipped(self._failure)
         if self._failure is not None:
-            raise self._failure
+            # Each raise adds its frames to the exception's own traceback: without going back to
+            # the first one, formatting thousands of cases takes time that grows with its square.
+            raise self._failure.with_traceback(self._traceback)
         assert self.present is not None
         return self.present
 
@@ -76,7 +96,7 @@ class Holder:
         forget_last_exception()
         for error in _chain(self._failure):
             _clear(error)
-        self._planned = self.present = self._failure = None
+        self._planned = self.present = self._failure = self._traceback = None
         stack, self._stack = self._stack, ExitStack()
         stack.close()
 
@@ -88,6 +108,7 @@ class Holder:
             self.present = self._stack.enter_context(self._session.open(planned, self._session))
         except Exception as error:  # raised in each of the target's cases, and judged there
             self._failure = error
+            self._traceback = error.__traceback__
         self._load_notes = {"open_seconds": round(time.perf_counter() - began, 6)}
         if self.present is not None:
             self._load_notes |= self.present.load_measures

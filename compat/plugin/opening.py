@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from compat.outcomes import Stage, in_stage
 from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
@@ -16,16 +17,20 @@ def open_planned(
     planned: PlannedTarget, session: CompatSession
 ) -> AbstractContextManager[AnySubject]:
     """Open a target as the options of this run say."""
-    from compat.loading.load import LoadOptions
-    from compat.loading.open import Opening, open_subject
-    from compat.loading.requirements import Policy
+    from compat.loading.requirements import Policy, require
 
     options = session.options
+    policy = Policy(trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle)
+    with in_stage(Stage.REQUIREMENTS):
+        # Judged before torch is imported: what can't run here is said at once.
+        require(planned.target, planned.spec, session.host, policy)
+
+    from compat.loading.load import LoadOptions
+    from compat.loading.open import Opening, open_subject
+
     opening = Opening(
         host=session.host,
-        policy=Policy(
-            trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
-        ),
+        policy=policy,
         options=LoadOptions(
             trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
         ),
