@@ -146,19 +146,19 @@ class _MarksOf:
         return self._made[key]
 
 
-def arrange(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Put the cases of a target together, where its first one stands, and return what to drop.
-
-    What is dropped stands for test functions that the selection has left without a target. Tests
-    that are none of the suite's stay where they are.
-    """
+def drop_empty(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Take out, and return, what stands for tests that the selection has left without a target."""
     empty = [item for item in items if parameter_of(item) is NOTHING]
     if empty:
         items[:] = [item for item in items if parameter_of(item) is not NOTHING]
+    return empty
+
+
+def keep_together(items: list[pytest.Item]) -> None:
+    """Put the cases of a target together where its first one stands; the rest stays in place."""
     first: dict[str, int] = {}
     place: dict[pytest.Item, int] = {}
     for index, item in enumerate(items):
         load = load_of(item.nodeid) if asked_of(item) is not None else None
         place[item] = index if load is None else first.setdefault(load, index)
     items.sort(key=place.__getitem__)
-    return empty

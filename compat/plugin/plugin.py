@@ -66,23 +66,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         collection.generate_or_note(metafunc)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Generator[None]:
-    """Keep the cases of a target together, whatever others have done to the order."""
-    yield
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests without a target, and all of them where nothing can be run."""
     problem = config.stash.get(PROBLEM, None)
     if problem is not None:
         if not hasattr(config, "workerinput"):
             raise pytest.UsageError(problem)
         items.clear()  # the controller says why
     elif SESSION in config.stash:
-        from compat.plugin.collection import arrange
+        from compat.plugin.collection import drop_empty
 
-        dropped = arrange(items)
+        dropped = drop_empty(items)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the cases of a target together, whatever others (--ff, say) have done to the order."""
+    if SESSION in session.config.stash:
+        from compat.plugin.collection import keep_together
+
+        keep_together(session.items)
 
 
 @pytest.hookimpl(tryfirst=True)
