@@ -1,0 +1,93 @@
+"""Entries of the registry that say something else than transformers builds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.targets import Mode, Weights
+from tests.sick.sickness import GEMMA_WITH_VISION, GPT2, T5, sick
+
+CONFIG: dict[str, Any] = {"mode": Mode.META, "weights": Weights.CONFIG}
+
+
+def _say(subject: Any, **facts: Any) -> None:
+    subject.spec = subject.spec.model_copy(update=facts)
+
+
+def _off_by_one(subject: Any, group: str, fact: str) -> None:
+    facts = getattr(subject.spec, group)
+    _say(subject, **{group: facts.model_copy(update={fact: getattr(facts, fact) + 1})})
+
+
+@sick("structure_matches_registry", says="architecture: .*says GPT3", model=GPT2, **CONFIG)
+def other_architecture(subject: Any) -> None:
+    """The entry names a class that transformers does not build from the config."""
+    _say(subject, architecture="GPT3LMHeadModel")
+
+
+@sick("structure_matches_registry", says=r"decoder blocks: .*13.*12", model=GPT2, **CONFIG)
+def one_block_too_many(subject: Any) -> None:
+    """The entry counts one decoder block more than the config builds."""
+    _off_by_one(subject, "blocks", "count")
+
+
+@sick("structure_matches_registry", says="decoder block class: .*GPT2Layer", model=GPT2, **CONFIG)
+def other_block_class(subject: Any) -> None:
+    """The entry names a block class that no block has."""
+    blocks = subject.spec.blocks
+    _say(subject, blocks=blocks.model_copy(update={"block_class": "GPT2Layer"}))
+
+
+@sick("structure_matches_registry", says="decoder path: .*model.layers", model=GPT2, **CONFIG)
+def other_path(subject: Any) -> None:
+    """The entry says that the blocks are where Llama has them."""
+    blocks = subject.spec.blocks
+    _say(subject, blocks=blocks.model_copy(update={"path": "model.layers"}))
+
+
+@sick("structure_matches_registry", says=r"hidden width: .*769.*768", model=GPT2, **CONFIG)
+def hidden_width_off_by_one(subject: Any) -> None:
+    """The entry's hidden width is one more than the config's."""
+    _off_by_one(subject, "widths", "hidden")
+
+
+@sick("structure_matches_registry", says=r"vocabulary: .*50258.*50257", model=GPT2, **CONFIG)
+def vocabulary_off_by_one(subject: Any) -> None:
+    """The entry's vocabulary is one row more than the embedding."""
+    _off_by_one(subject, "widths", "vocabulary")
+
+
+@sick("structure_matches_registry", says=r"^AssertionError: heads: .*13.*12", model=GPT2, **CONFIG)
+def heads_off_by_one(subject: Any) -> None:
+    """The entry has one query head more than the config."""
+    _off_by_one(subject, "widths", "heads")
+
+
+@sick("structure_matches_registry", says=r"key-value heads: .*13.*12", model=GPT2, **CONFIG)
+def key_value_heads_off_by_one(subject: Any) -> None:
+    """The entry has one key-value head more than the config."""
+    _off_by_one(subject, "widths", "key_value_heads")
+
+
+@sick("structure_matches_registry", says=r"head width: .*65.*64", model=GPT2, **CONFIG)
+def head_width_off_by_one(subject: Any) -> None:
+    """The entry's heads are one wider than the config's."""
+    _off_by_one(subject, "widths", "head")
+
+
+@sick("structure_matches_registry", says=r"parameters: ", model=GPT2, **CONFIG)
+def parameters_off_by_one(subject: Any) -> None:
+    """The entry counts one parameter more than there are."""
+    _say(subject, parameters=subject.spec.parameters + 1)
+
+
+@sick("structure_matches_registry", says=r"encoder blocks: .*7.*6", model=T5, **CONFIG)
+def one_encoder_block_too_many(subject: Any) -> None:
+    """The entry counts one encoder block more than the config builds."""
+    _off_by_one(subject, "encoder", "count")
+
+
+@sick("structure_matches_registry", says=r"vision blocks: ", model=GEMMA_WITH_VISION, **CONFIG)
+def no_vision_tower(subject: Any) -> None:
+    """The entry does not know of the vision tower that the config builds."""
+    _say(subject, vision=None)

@@ -1,0 +1,158 @@
+"""Damages a patient, runs the check, and says what it found and by which of its assertions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import compat.checks
+from compat.checks.registry import load_catalogue
+from compat.loading.open import Opening, open_subject
+from compat.outcomes import Outcome, Stage
+from compat.registry.load import default_registry_path, load_registry
+from compat.registry.spec import Registry
+from compat.runner import run_case
+from compat.targets import Device, Target, Weights
+from compat.targets.devices import this_host
+from compat.weights.twin import twin_checkpoint
+from tests.sick.sickness import CORPUS, Corpus, Patient, Sickness
+
+CHECKS = Path(compat.checks.__file__).parent
+AREAS = (
+    "structure",
+    "loading",
+    "anatomy",
+    "tokenizer",
+    "forward",
+    "generation",
+    "hooks",
+    "gradients",
+    "precision",
+    "offload",
+)
+LARGEST_LOSS = 10.0
+"""What a local checkpoint's entry allows, in nats. A twin that is opened as a local checkpoint
+reads a text that it was not taught: its loss is that of guessing, 6 for 512 tokens."""
+
+
+def load_corpus() -> Corpus:
+    """Import every module of damages and return the corpus."""
+    for area in AREAS:
+        import_module(f"tests.sick.damages_{area}")
+    return CORPUS
+
+
+class Place(NamedTuple):
+    """A line of a check."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check came to on a damaged model."""
+
+    sickness: Sickness
+    outcome: Outcome
+    stage: Stage
+    exception: str
+    """Class name; empty where it passed."""
+    message: str
+    place: Place | None
+    """The innermost line of a check that the exception came through."""
+
+    @property
+    def caught(self) -> bool:
+        """Whether the named check failed, in its own body, saying what it was expected to say."""
+        return (
+            self.outcome is Outcome.FAILED
+            and self.stage is Stage.CHECK
+            and re.search(self.sickness.says, f"{self.exception}: {self.message}") is not None
+        )
+
+
+class Clinic:
+    """Opens patients. What it learns about the machine and the registry it learns once."""
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry that comes with the suite."""
+        return load_registry(default_registry_path())
+
+    @contextmanager
+    def admit(self, patient: Patient) -> Iterator[Any]:
+        """Open a healthy subject."""
+        spec = self.registry.by_id(patient.model)
+        opening = self._opening
+        if patient.weights is Weights.LOCAL:
+            spec = spec.model_copy(update={"max_loss": LARGEST_LOSS})
+            opening = Opening(host=opening.host, local={spec.id: twin_checkpoint(spec).folder})
+        target = Target(spec.id, spec.slug, patient.weights, Device.CPU, patient.mode)
+        with open_subject(target, spec, opening) as subject:
+            yield subject
+
+    def examine(self, sickness: Sickness) -> Finding:
+        """Damage a fresh subject before anything is computed, and run the named check on it."""
+        check = load_catalogue()[sickness.check]
+        with self.admit(sickness.patient) as subject:
+            sickness.damage(subject)
+            forget(subject)
+            result = run_case(check, subject)
+            error = result.exception
+            return Finding(
+                sickness,
+                result.outcome,
+                result.stage,
+                "" if error is None else type(error).__name__,
+                str(error or ""),
+                place_of(error),
+            )
+
+    @cached_property
+    def _opening(self) -> Opening:
+        return Opening(host=this_host())
+
+
+def forget(subject: Any) -> None:
+    """Drop what a subject has computed, so that a check sees the damage and not what was before."""
+    for parent in type(subject).__mro__:
+        for name, value in vars(parent).items():
+            if isinstance(value, cached_property):
+                vars(subject).pop(name, None)
+
+
+def place_of(error: BaseException | None) -> Place | None:
+    """The innermost line of a check module that an exception came through."""
+    place = None
+    trace = None if error is None else error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.parent == CHECKS and file.stem != "registry":
+            place = Place(file.name, trace.tb_lineno)
+        trace = trace.tb_next
+    return place
+
+
+class Row(NamedTuple):
+    """A line of the appendix."""
+
+    check: str
+    sickness: str
+    wrong: str
+    caught: bool
+
+
+def appendix() -> list[Row]:
+    """Every sickness, what is wrong, and whether its check catches it: run now."""
+    clinic = Clinic()
+    return [
+        Row(one.check, one.name.replace("_", " "), one.wrong, clinic.examine(one).caught)
+        for one in load_corpus()
+    ]

@@ -1,0 +1,101 @@
+"""Every check is proven able to fail, by each of its assertions, and passes on healthy twins."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from typing import Any
+
+import pytest
+
+from compat.checks.registry import load_catalogue
+from compat.outcomes import Outcome
+from compat.runner import run_case
+from tests.sick.diagnosis import CHECKS, Clinic, Finding, Place, appendix, load_corpus
+from tests.sick.sickness import Patient, Sickness
+
+SICKNESSES = tuple(load_corpus())
+HEALTHY = sorted({(one.patient, one.check) for one in SICKNESSES})
+
+
+@pytest.fixture(scope="module")
+def examine() -> Callable[[Sickness], Finding]:
+    """Examines each sickness once, however many tests ask."""
+    return cache(Clinic().examine)
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Iterator[Callable[[Patient], Any]]:
+    """Opens each healthy patient once and keeps it open."""
+    clinic = Clinic()
+    with ExitStack() as open_patients:
+        yield cache(lambda patient: open_patients.enter_context(clinic.admit(patient)))
+
+
+@pytest.mark.parametrize("sickness", SICKNESSES, ids=lambda sickness: sickness.id)
+def test_the_named_check_catches_the_sickness(
+    sickness: Sickness, examine: Callable[[Sickness], Finding]
+) -> None:
+    finding = examine(sickness)
+    assert finding.caught, (
+        f"{sickness.wrong} {sickness.check} should say {sickness.says!r}; it {finding.outcome} "
+        f"in stage {finding.stage}: {finding.exception}: {finding.message}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("patient", "check"), HEALTHY, ids=[f"{check}-{patient}" for patient, check in HEALTHY]
+)
+def test_the_check_passes_on_the_healthy_patient(
+    patient: Patient, check: str, healthy: Callable[[Patient], Any]
+) -> None:
+    result = run_case(load_catalogue()[check], healthy(patient))
+    assert result.outcome is Outcome.PASSED, f"{result.note} {result.exception}"
+
+
+def test_every_check_has_a_sickness() -> None:
+    names = {check.name for check in load_catalogue()}
+    assert {one.check for one in SICKNESSES} == names
+
+
+def test_every_assertion_of_every_check_has_failed(
+    examine: Callable[[Sickness], Finding],
+) -> None:
+    failed = {examine(sickness).place for sickness in SICKNESSES}
+    never = [
+        f"{file}:{first}: {text}"
+        for file, first, last, text in assertions()
+        if not any(Place(file, line) in failed for line in range(first, last + 1))
+    ]
+    assert not never, "nothing shows that these can fail:\n" + "\n".join(never)
+
+
+def test_the_appendix_has_a_row_for_each_sickness(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = SICKNESSES[0]
+    monkeypatch.setattr("tests.sick.diagnosis.load_corpus", lambda: [known])
+    (row,) = appendix()
+    assert row == (known.check, known.name.replace("_", " "), known.wrong, True)
+
+
+def assertions() -> Iterator[tuple[str, int, int, str]]:
+    """File, first and last line, and text of what the checks assert.
+
+    That is every `assert` with a message (one without is there for the type checker alone) and
+    every call of `assert_close`.
+    """
+    for path in sorted(CHECKS.glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if (isinstance(node, ast.Assert) and node.msg is not None) or _compares(node):
+                last = node.end_lineno or node.lineno
+                yield path.name, node.lineno, last, ast.unparse(node).splitlines()[0]
+
+
+def _compares(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "assert_close"
+    )
