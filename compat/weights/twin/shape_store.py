@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.weights.checkpoint import Lesson
+from compat.weights.twin.exercise import Exercise
 from compat.weights.twin.folders import built_once
 from compat.weights.twin.key import key_of
 from compat.weights.twin.lesson import lesson
@@ -25,7 +26,7 @@ from compat.weights.twin.rounding import quantizable, rounded_to_nf4
 from compat.weights.twin.shrink import Shrunk, shrink
 from compat.weights.twin.slots import Slot
 from compat.weights.twin.styles import Style, style_of
-from compat.weights.twin.teach import Exercise, Progress, one_thread, teach
+from compat.weights.twin.teach import Progress, one_thread, teach
 from compat.weights.twin.tokenizer import build_tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
