@@ -26,7 +26,7 @@ class WeightsChangedError(AssertionError):
     """Found at the end of a target, when it can no longer be said which case it was."""
 
 
-class TargetSkipped(pytest.skip.Exception):
+class TargetSkipped(pytest.skip.Exception):  # type: ignore[name-defined,misc]
     """What is missing here, as the exception for which pytest formats no traceback.
 
     It is raised for every case of a target, and there are thousands on a machine without a GPU.

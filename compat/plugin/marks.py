@@ -14,6 +14,7 @@ from _pytest.mark.expression import Expression
 from compat.checks.registry import Area
 from compat.targets import Device, Mode, Weights
 from compat.targets.plan import MULTI_GPU
+from compat.targets.selection import SelectionError
 
 COMPAT = "compat"
 IDENTIFIER = re.compile(r"(?:\w|:|\+|-|\.|\[|\]|\\|/)+")
@@ -50,11 +51,11 @@ def register_area(config: pytest.Config, area: str) -> None:
 
 
 def compile_expression(text: str, option: str) -> Expression:
-    """Compile what `-m` or `-k` was given. Raises pytest.UsageError as pytest does."""
+    """Compile what `-m` or `-k` was given. Raises SelectionError, in pytest's own words."""
     try:
         return Expression.compile(text)
     except SyntaxError as error:
-        raise pytest.UsageError(f"Wrong expression passed to '{option}': {error}") from None
+        raise SelectionError(f"Wrong expression passed to '{option}': {error}") from None
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -13,9 +13,7 @@ from compat.plugin.options import Options, read_options
 from compat.plugin.stash import CHECKS, OPENER, SESSION
 from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
 from compat.targets import Device
-from compat.targets.plan import Plannable, PlannedTarget, plan_cases, plan_targets
 from compat.targets.selection import SelectionError, narrow
-from compat.targets.target import CaseId
 
 if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
@@ -215,19 +213,7 @@ class CompatSession:
 
     def refuse_stale_rows(self) -> None:
         """Raise RegistryError for known failures that no case of the whole can show."""
-        from compat.registry.failures import refuse_stale_rows
-        from compat.registry.rows import all_rows
+        from compat.plugin.stale import refuse_stale
 
-        if next(all_rows(self.registry), None) is None:
-            return
-        cases = plan_cases(plan_targets(self.registry.models), tuple(self.catalogue))
-        name = self.options.registry.name if self.options.registry else "models.yaml"
-        refuse_stale_rows(self.registry, (coordinates(*case) for case in cases), name)
-
-
-def coordinates(planned: PlannedTarget, check: Plannable) -> CaseId:
-    """A case as the known failures see it."""
-    target = planned.target
-    return CaseId(
-        target.model, target.weights, target.device, target.mode, target.wrapper, check.name
-    )
+        file = self.options.registry.name if self.options.registry else "models.yaml"
+        refuse_stale(self.registry, tuple(self.catalogue), file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from typing import Any
 
 from compat.results.record import EnvRecord, GpuRecord
@@ -17,7 +18,7 @@ def environment_record(host: Host, *, run: str, worker: str) -> EnvRecord:
     """Describe the environment of one process; its `id` says the same for the same facts."""
     facts: dict[str, Any] = {
         "python": platform.python_version(),
-        "os": f"{platform.system()} {platform.release()}",
+        "os": f"{platform.system()} {_numbers(platform.release())}",
         "cpu": host.cpu,
         "cpu_flags": host.cpu_flags,
         "cores": host.cores,
@@ -34,6 +35,12 @@ def environment_record(host: Host, *, run: str, worker: str) -> EnvRecord:
         "packages": dict(host.packages),
     }
     return EnvRecord(run=run, worker=worker, id=_digest(facts), **facts)
+
+
+def _numbers(release: str) -> str:
+    """The numbers of a kernel's release; what follows them may be somebody's own name for it."""
+    found = re.match(r"[\d.]+", release)
+    return found.group().rstrip(".") if found else ""
 
 
 def _digest(facts: dict[str, Any]) -> str:

@@ -16,14 +16,17 @@ from typing import Any
 import pytest
 import yaml
 
+import compat.cli
 import compat.plugin
-import compat.report
+from compat.checks.registry import load_catalogue
 from compat.registry.load import default_registry_path
 
 # pytester forgets, after a run in this process, the modules that were first imported in it; a
 # module that two runs share must not be imported twice.
-for module in pkgutil.iter_modules(compat.plugin.__path__, "compat.plugin."):
-    importlib.import_module(module.name)
+load_catalogue()
+for package in (compat.plugin, compat.cli):
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
 
 HERE = Path(__file__).parent
 MODELS = ("openai-community/gpt2", "meta-llama/Llama-3.2-1B")

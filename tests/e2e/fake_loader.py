@@ -107,7 +107,13 @@ def open_fake(planned, session):
     if verb == "gated":
         with in_stage(Stage.LOAD):
             raise OSError("You are trying to access a gated repo") from GatedRepoError("403")
-    yield FakeSubject(target, planned.spec)
+    held = HERE / f"held-{os.getpid()}"
+    assert not held.exists(), f"{held.read_text()} is still loaded"
+    held.write_text(target.node_part)
+    try:
+        yield FakeSubject(target, planned.spec)
+    finally:
+        held.unlink()
 
 
 class GatedRepoError(Exception):

@@ -101,6 +101,7 @@ def test_ctrl_c_leaves_records_and_a_report_and_frees_the_target(project):
     assert end["exit_status"] == 2
     assert len(project.records()) == 3
     assert len(project.records("case_start")) == 4
+    assert not list(project.path.glob("held-*"))
     assert (project.path / "reports" / "index.html").exists()
 
 

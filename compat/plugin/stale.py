@@ -1,0 +1,40 @@
+"""Known failures that no case of the whole registry and catalogue can show: they stop the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from compat.registry.failures import refuse_stale_rows, stale_rows
+from compat.registry.spec import ModelSpec, Registry
+from compat.targets.plan import Plannable, plan_cases, plan_targets
+from compat.targets.target import CaseId
+
+
+def refuse_stale(registry: Registry, checks: tuple[Plannable, ...], file: str) -> None:
+    """Raise RegistryError for stale rows, judged on the whole and never on a selection."""
+    if stale_rows(registry, _cases_in_question(registry, checks)):
+        # Only the whole of the cases tells what a row nearly fits.
+        refuse_stale_rows(registry, _cases(registry.models, checks), file)
+
+
+def _cases_in_question(registry: Registry, checks: tuple[Plannable, ...]) -> Iterator[CaseId]:
+    """The cases that some row may be about, which are few, and quickly gone through."""
+    for_all = {row.check for row in registry.known_failures}
+    for spec in registry.models:
+        asked = for_all | {row.check for row in spec.known_failures}
+        named = tuple(check for check in checks if _is_one_of(check.name, asked))
+        if named:
+            yield from _cases((spec,), named)
+
+
+def _is_one_of(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _cases(specs: Iterable[ModelSpec], checks: tuple[Plannable, ...]) -> Iterator[CaseId]:
+    for planned, check in plan_cases(plan_targets(specs), checks):
+        target = planned.target
+        yield CaseId(
+            target.model, target.weights, target.device, target.mode, target.wrapper, check.name
+        )
