@@ -1,19 +1,45 @@
 # `make report` and `make test` are all a newcomer needs; `make help` lists the rest.
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env report test clean
+.PHONY: help env report test lint unit suite clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "==> creating the environment in $(VENV) (about two minutes the first time)"
+	@echo "==> creating the environment in $(VENV): about two minutes, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 env: $(STAMP)  ## create the pinned environment
+
+report: $(STAMP)  ## run every check on the twins of the whole registry and write reports/index.html
+	@echo "==> teaching the twins that are not in the cache yet"
+	@$(BIN)/compat twin --all --workers $(WORKERS)
+	@echo "==> running every check in every mode on $(WORKERS) workers"
+	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-report
+
+test: lint unit suite  ## formatting, lint, types, own tests, and one twin a family in fp32 and nf4
+
+lint: $(STAMP)
+	@echo "==> formatting, lint and types"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+unit: $(STAMP)
+	@echo "==> the project's own tests"
+	@$(BIN)/pytest tests --ignore tests/test_compat.py -n $(WORKERS)
+
+suite: $(STAMP)
+	@echo "==> the suite on one twin a family in fp32 and nf4"
+	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-per-family 1 --compat-modes fp32,nf4,meta
+
+clean:  ## remove the environment and what runs have written; the twins stay in their cache
+	rm -rf $(VENV) reports/index.html reports/results.jsonl reports/SUPPORTED_MODELS.md reports/runs
