@@ -151,7 +151,10 @@ def _meaning(case: CaseRecord) -> str:
         return "fatal" if fatal else "failed"
     if case.outcome is Outcome.KNOWN_FAILURE:
         blame = None if case.expectation is None else case.expectation.blame
-        return "known" if blame is None or blame in _COUNTS_AGAINST else "undecided"
+        if blame is not None and blame not in _COUNTS_AGAINST:
+            return "undecided"
+        # That it is known that nothing runs does not make anything run.
+        return "fatal" if case.stage is Stage.LOAD else "known"
     if case.reason is not None and case.reason.code is ReasonCode.NOT_APPLICABLE:
         return "not_applicable"
     return "blocked" if is_about_this_machine(case) else "undecided"

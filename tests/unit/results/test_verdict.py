@@ -38,9 +38,9 @@ def skip(check: FakeCheck, code: ReasonCode) -> CaseRecord:
     return case_record(TARGET, check, Outcome.SKIPPED, stage=Stage.REQUIREMENTS, reason=reason)
 
 
-def known(check: FakeCheck, blame: Blame) -> CaseRecord:
+def known(check: FakeCheck, blame: Blame, stage: Stage = Stage.CHECK) -> CaseRecord:
     expectation = ExpectationRecord(blame=blame, reason="a reason", line=7)
-    return case_record(TARGET, check, Outcome.KNOWN_FAILURE, expectation=expectation)
+    return case_record(TARGET, check, Outcome.KNOWN_FAILURE, stage=stage, expectation=expectation)
 
 
 def test_works_when_everything_ran_and_passed() -> None:
@@ -76,6 +76,10 @@ def test_partial_for_a_known_failure_of_the_model_or_upstream(area: str, blame: 
     verdict = judged(known(first_of(area), blame))
     assert verdict.word is Word.PARTIAL
     assert blame in verdict.why
+
+
+def test_broken_when_it_is_known_that_loading_fails() -> None:
+    assert judged(known(first_of("anatomy"), Blame.UPSTREAM, Stage.LOAD)).word is Word.BROKEN
 
 
 @pytest.mark.parametrize("blame", [Blame.SUITE, Blame.WRAPPER])
