@@ -143,7 +143,7 @@ def read_options(config: pytest.Config) -> Options:
         no_skip=_reasons(get("--compat-no-skip")),
         twin_cache=None if twin_cache is None else Path(twin_cache).expanduser(),
         records=config.rootpath / records,
-        report=None if report is None else config.rootpath / report,
+        report=None if report is None else config.rootpath / _folder(report),
     )
 
 
@@ -164,6 +164,16 @@ def _models(given: list[str], here: Path) -> tuple[tuple[str, ...], tuple[Path, 
         else:
             names.extend(_list(text))
     return tuple(names), tuple(folders)
+
+
+def _folder(given: str) -> str:
+    """A folder to write to: never what was meant as the tests to run."""
+    if "::" in given or given.endswith(".py"):
+        raise SelectionError(
+            f"--compat-report: {given!r} is no folder; write --compat-report=FOLDER, or give the "
+            "tests first"
+        )
+    return given
 
 
 def _wrappers(text: str | None) -> tuple[str, ...]:

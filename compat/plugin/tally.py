@@ -87,8 +87,8 @@ class RunTally:
     outcomes: Counter[str] = field(default_factory=Counter)
     skips: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(code, text, action) of a reason -> cases."""
-    known: Counter[str] = field(default_factory=Counter)
-    """Who is to blame for a known failure -> cases."""
+    known: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(blame, reason) of a known failure -> cases."""
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count a case, given as the plain values of its record."""
@@ -98,16 +98,15 @@ class RunTally:
         if outcome == Outcome.SKIPPED and reason is not None:
             self.skips[reason["code"], reason["text"], reason["action"]] += 1
         if outcome == Outcome.KNOWN_FAILURE and expectation is not None:
-            self.known[expectation["blame"]] += 1
+            self.known[expectation["blame"], expectation["reason"]] += 1
 
     def lines(self) -> Iterator[str]:
         """What there is to say at the end of a run, line by line."""
         total = self.outcomes.total()
         counts = [f"{self.outcomes[o]} {words(o)}" for o in Outcome if self.outcomes[o]]
         yield f"{total} cases: {', '.join(counts)}"
-        if self.known:
-            blamed = (f"{count} {blame}" for blame, count in self.known.most_common())
-            yield f"known failures, by who has to act: {', '.join(blamed)}"
+        for (blame, reason), count in self.known.most_common():
+            yield f"known failure: {count} because {reason}; {blame} has to act"
         blocked = [
             (count, text, action)
             for (code, text, action), count in self.skips.most_common()

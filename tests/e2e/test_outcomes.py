@@ -67,7 +67,7 @@ def test_a_known_failure_is_expected(project):
     record = project.records()[1]
     assert record["outcome"] == "known_failure"
     assert record["expectation"]["blame"] == "upstream"
-    result.stdout.fnmatch_lines(["known failures, by who has to act: 1 upstream"])
+    result.stdout.fnmatch_lines(["known failure: 1 because a hook is lost; upstream has to act"])
 
 
 def test_a_known_failure_that_passes_fails_the_run_and_names_its_line(project):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-
-TWINS = [f"{slug}-twin-cpu" for slug in ("gpt2", "llama-3.2-1b")]
 
 
 def collected(result: pytest.RunResult) -> list[str]:
@@ -98,10 +97,43 @@ def test_options_replace_the_defaults(project):
     assert {part.rpartition("-")[0] for part in ids} == {"gpt2-hub-cpu-bf16", "gpt2-hub-cpu-nf4"}
 
 
-def test_one_model_of_each_family(project):
-    ids = collected(project.run("--collect-only", "-q", "--compat-families", "gpt2"))
-    assert ids
-    assert all(part.startswith("gpt2-") for part in ids)
+@pytest.mark.parametrize(
+    ("option", "slugs"),
+    [
+        (("--compat-families", "llama"), {"llama-3.2-1b"}),
+        (("--compat-per-family", "1"), {"gpt2", "llama-3.2-1b"}),
+        (("--compat-per-family", "0"), set()),
+    ],
+)
+def test_families_narrow_the_models(project, option, slugs):
+    ids = collected(project.run("--collect-only", "-q", "-k", "fp32", *option))
+    assert {part.partition("-twin")[0] for part in ids} == slugs
+
+
+def test_a_folder_that_is_no_checkpoint_is_a_usage_error(project):
+    result = project.run("--compat-model", "./reports")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --compat-model: './reports' holds no config.json"])
+
+
+def test_a_checkpoint_folder_is_tested_alone_and_in_every_mode(project):
+    folder = project.path / "my-model"
+    folder.mkdir()
+    config = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 2, "vocab_size": 99}
+    config["architectures"] = ["GPT2LMHeadModel"]
+    (folder / "config.json").write_text(json.dumps(config))
+    header = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    weights = len(header).to_bytes(8, "little") + header + bytes(8)
+    (folder / "model.safetensors").write_bytes(weights)
+    ids = collected(project.run("--collect-only", "-q", "--compat-model", "my-model"))
+    assert len(ids) == 6 * 2
+    assert all(part.startswith("my-model-local-cpu-") for part in ids)
+
+
+def test_a_report_folder_is_never_what_was_meant_as_tests(project):
+    result = project.run("--compat-report", "test_suite.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --compat-report: 'test_suite.py' is no folder; *"])
 
 
 def test_a_mode_that_is_none_lists_the_modes(project):

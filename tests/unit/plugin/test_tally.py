@@ -50,13 +50,15 @@ def test_all_that_fails_the_run_counts_as_failing(outcome):
 def test_the_end_tells_who_has_to_act():
     tally = RunTally()
     tally.add(record())
-    tally.add(record("known_failure", expectation={"blame": "upstream"}))
+    tally.add(
+        record("known_failure", expectation={"blame": "upstream", "reason": "a hook is lost"})
+    )
     tally.add(skipped("no-gpu"))
     tally.add(skipped("no-gpu"))
     tally.add(skipped("not-applicable"))
     assert list(tally.lines()) == [
         "5 cases: 1 passed, 1 known failure, 3 skipped",
-        "known failures, by who has to act: 1 upstream",
+        "known failure: 1 because a hook is lost; upstream has to act",
         "not applicable: 1",
         "not run here: 2 because no-gpu here; act",
     ]
