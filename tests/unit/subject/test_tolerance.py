@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from compat.subject.tolerance import assert_close, relative_difference, tolerance
+from compat.targets import Mode
+
+EXPECTED = torch.tensor([[-10.0, 0.0, 10.0]])
+
+
+def test_differences_are_shares_of_the_expected_range() -> None:
+    assert relative_difference(EXPECTED + 1, EXPECTED) == pytest.approx(1 / 20)
+
+
+def test_a_constant_is_compared_absolutely() -> None:
+    constant = torch.full((3,), 5.0)
+    assert relative_difference(constant + 0.5, constant) == 0.5
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.META])
+def test_every_mode_has_a_bound_that_catches_a_difference_of_a_tenth(mode: Mode) -> None:
+    assert 0 < tolerance(mode) < 0.1
+    assert_close(EXPECTED, EXPECTED, mode, "logits")
+    with pytest.raises(AssertionError, match=r"logits: differs by 1.00e-01 of the range"):
+        assert_close(EXPECTED + 2, EXPECTED, mode, "logits")
+
+
+def test_half_precision_is_given_more_than_full() -> None:
+    assert tolerance(Mode.FP32) < tolerance(Mode.FP16) < tolerance(Mode.BF16)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("where", ["actual", "expected", "both"])
+def test_nan_and_infinity_are_close_to_nothing(value: float, where: str) -> None:
+    actual, expected = EXPECTED.clone(), EXPECTED.clone()
+    if where != "expected":
+        actual[0, 1] = value
+    if where != "actual":
+        expected[0, 1] = value
+    with pytest.raises(AssertionError, match="logits: differs"):
+        assert_close(actual, expected, Mode.BF16, "logits")
+
+
+def test_another_shape_is_not_broadcast() -> None:
+    with pytest.raises(AssertionError, match=r"shape \(3,\) instead of \(1, 3\)"):
+        assert_close(EXPECTED[0], EXPECTED, Mode.FP32, "logits")
