@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -87,13 +87,14 @@ class Clinic:
         return load_registry(default_registry_path())
 
     @contextmanager
-    def admit(self, patient: Patient) -> Iterator[Any]:
-        """Open a healthy subject."""
+    def admit(self, patient: Patient, folder: Path | None = None) -> Iterator[Any]:
+        """Open a healthy subject; a local one from `folder`, or else from a twin's."""
         spec = self.registry.by_id(patient.model)
         opening = self._opening
         if patient.weights is Weights.LOCAL:
             spec = spec.model_copy(update={"max_loss": LARGEST_LOSS})
-            opening = Opening(host=opening.host, local={spec.id: twin_checkpoint(spec).folder})
+            folder = folder or twin_checkpoint(spec).folder
+            opening = replace(opening, local={spec.id: folder})
         target = Target(spec.id, spec.slug, patient.weights, Device.CPU, patient.mode)
         with open_subject(target, spec, opening) as subject:
             yield subject
