@@ -104,7 +104,10 @@ def watched(subject: AnySubject, on_trace: Callable[[], None] = lambda: None) ->
         if finding is None:
             raise
     if finding is not None:
-        raise finding
+        try:
+            raise finding
+        finally:
+            del finding  # this frame is in its traceback: the two would keep the model alive
 
 
 def conclude(

@@ -72,6 +72,8 @@ def judge(
     exception = None if call.excinfo is None else call.excinfo.value
     if isinstance(exception, TargetSkipped):
         exception = exception.cannot_run
+    elif exception is not None:
+        session.holder.keep_until_release(exception)
     if report.when == "teardown":
         session.recorder.end(None if exception is None else conclude(exception, Stage.PRISTINE))
         return

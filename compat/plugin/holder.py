@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 import traceback
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from compat.plugin.session import CompatSession
     from compat.results.record import Measures
     from compat.runner import AnySubject
+
+
+LAST = ("last_exc", "last_value", "last_type", "last_traceback")
+"""What Python and pytest keep in `sys` for a debugger."""
 
 
 class WeightsChangedError(AssertionError):
@@ -47,6 +50,7 @@ class Holder:
         self._failure: BaseException | None = None
         self._traceback: TracebackType | None = None
         self._load_notes: Measures = {}
+        self._findings: list[BaseException] = []
         self.present: AnySubject | None = None
         self.loads = 0
         """How many targets were loaded, or could not be."""
@@ -81,6 +85,10 @@ class Holder:
         measures = measures | self.present.take_measures()
         return measures, self.present.take_sample(), self.present.revision
 
+    def keep_until_release(self, finding: BaseException) -> None:
+        """Note what a case has raised: its frames are there for a debugger, and hold the model."""
+        self._findings.append(finding)
+
     def verify(self) -> None:
         """Raise WeightsChangedError unless the weights are what they were after loading."""
         if self.present is not None and not self.present.fingerprint_unchanged():
@@ -90,12 +98,14 @@ class Holder:
             )
 
     def release(self) -> None:
-        """Free the target, and what a failing case still holds of it."""
-        if self._planned is None:
-            return
-        forget_last_exception()
-        for error in _chain(self._failure):
-            _clear(error)
+        """Free the target, and what failing cases still hold of it."""
+        for name in LAST:
+            if hasattr(sys, name):
+                delattr(sys, name)
+        for finding in (*self._findings, self._failure):
+            for error in _chain(finding):
+                _empty(error)
+        self._findings.clear()
         self._planned = self.present = self._failure = self._traceback = None
         stack, self._stack = self._stack, ExitStack()
         stack.close()
@@ -114,20 +124,13 @@ class Holder:
             self._load_notes |= self.present.load_measures
 
 
-def forget_last_exception() -> None:
-    """Clear what Python and pytest keep for a debugger: its frames hold the model."""
-    for name in ("last_exc", "last_value", "last_type", "last_traceback"):
-        value = getattr(sys, name, None)
-        if isinstance(value, BaseException):
-            for error in _chain(value):
-                _clear(error)
-        if hasattr(sys, name):
-            delattr(sys, name)
-    gc.collect(0)
-
-
-def _clear(error: BaseException) -> None:
+def _empty(error: BaseException) -> None:
+    """Empty the frames of a traceback: pytest holds them in cycles, which nobody collects soon."""
     traceback.clear_frames(error.__traceback__)
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        # Before Python 3.13 a frame that was looked at keeps a copy of its variables, which is
+        # brought up to date by looking again.
+        _ = frame.f_locals
     error.__traceback__ = None
 
 

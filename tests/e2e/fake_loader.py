@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from compat.targets import Mode, Weights
 
 HERE = Path(__file__).parent
 CATALOGUE = Catalogue()
+OPENED = []
 
 
 class NotPristineError(AssertionError):
@@ -109,10 +111,15 @@ def open_fake(planned, session):
             raise OSError("You are trying to access a gated repo") from GatedRepoError("403")
     held = HERE / f"held-{os.getpid()}"
     assert not held.exists(), f"{held.read_text()} is still loaded"
+    alive = [one() for one in OPENED if one() is not None]
+    assert not alive, f"{alive[0].target.node_part} was released and is still in memory"
     held.write_text(target.node_part)
     try:
-        yield FakeSubject(target, planned.spec)
+        subject = FakeSubject(target, planned.spec)
+        OPENED.append(weakref.ref(subject))
+        yield subject
     finally:
+        del subject
         held.unlink()
 
 

@@ -110,6 +110,12 @@ def test_the_first_failure_may_end_the_run(project):
     project.run("-x", "-k", "gpt2").assert_outcomes(passed=2, failed=1)
 
 
+def test_a_target_is_out_of_memory_before_the_next_one_is_loaded_even_after_failures(project):
+    project.behave(**{"answers": "fail", "gpt2-twin-cpu-nf4-hooks_fire": "trace"})
+    project.run("-k", "gpt2", "-rf").assert_outcomes(passed=6, failed=7)
+    assert project.loads()["gpt2-twin-cpu-disk-offload"] == 1
+
+
 def test_failures_first_does_not_tear_targets_apart(project):
     project.behave(**{"llama-3.2-1b-twin-cpu-nf4-hooks_fire": "fail"})
     project.run_cached()
@@ -145,6 +151,27 @@ def test_a_check_is_added_by_writing_one_function(project):
     result = project.run("-m", "manners", "-k", "fp32")
     result.assert_outcomes(passed=2)
     assert {record["area"] for record in project.records()} == {"manners"}
+
+
+def test_a_projects_check_joins_those_of_the_suite(project):
+    project.pytester.makeconftest("")
+    project.pytester.makepyfile(
+        test_suite='''
+        from compat.checks.registry import check
+        from compat.suite import test_check
+
+
+        @check(area="manners", needs={"decoder-only"})
+        def says_please(subject):
+            """It says please."""
+        '''
+    )
+    result = project.run_apart("--collect-only", "-q", "-k", "gpt2 and fp32 and not offload")
+    ids = [line for line in result.outlines if "::" in line]
+    assert [line for line in ids if "says_please" in line] == [
+        "test_suite.py::test_check[gpt2-twin-cpu-fp32-says_please]"
+    ]
+    assert len(ids) > 20
 
 
 def test_a_persons_own_test_runs_over_the_same_targets(project):
