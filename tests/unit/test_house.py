@@ -1,0 +1,99 @@
+"""The house: which room may import which, and which must stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "compat"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+FLOORS = {
+    "outcomes": 0,
+    "registry": 1,
+    "anatomy": 1,
+    "targets": 2,
+    "interventions": 2,
+    "results": 3,
+    "subject": 4,
+    "weights": 4,
+    "report": 4,
+    "checks": 5,
+    "wrappers": 5,
+    "loading": 6,
+    "runner": 7,
+    "plugin": 8,
+    "cli": 9,
+    "suite": 10,
+}
+
+LIGHT = ("outcomes", "registry", "targets", "results", "report", "checks", "plugin", "cli")
+HEAVY = ("torch", "transformers", "bitsandbytes", "accelerate", "safetensors", "peft")
+LONGEST = 320
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports(path: Path, *, lazy: bool = True) -> Iterator[str]:
+    """Names of the modules that a file imports; `lazy`: inside functions too."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if lazy else _at_import(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _at_import(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_below_it(path):
+    own = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if own in ("__init__", ""):
+        return
+    for module in imports(path, lazy=False):
+        if not module.startswith("compat."):
+            continue
+        other = room_of(module)
+        assert other == own or FLOORS[other] < FLOORS[own], f"{own} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_read_at_one_sitting(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_a_light_room_imports_nothing_heavy(room):
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+        if room_of(".".join(path.relative_to(ROOT).with_suffix("").parts)) == room
+    ]
+    program = (
+        "import sys, importlib\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
