@@ -32,6 +32,7 @@ AREAS = (
     "forward",
     "generation",
     "hooks",
+    "families",
     "gradients",
     "precision",
     "offload",
