@@ -41,6 +41,13 @@ def judge_crash(session: CompatSession, report: pytest.TestReport, worker: str, 
         report.longrepr = f"{report.nodeid}: {how} (worker {worker})"
 
 
+def leave_open(report: pytest.TestReport) -> None:
+    """Show a case whose worker was interrupted as one that did not run: it crashed nothing."""
+    report.when = "call"
+    report.outcome = "skipped"
+    report.longrepr = (report.location[0], 0, "Skipped: interrupted")
+
+
 def last_start(file: Path) -> CaseStartRecord | None:
     """The case that the process writing `file` has begun and not ended."""
     finished: set[str] = set()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from compat.targets.devices import Host
 
 SECONDS_TO_DIE = 5
+INTERRUPTED = "keyboard-interrupt"
+"""What xdist calls it when a worker, and not its controller, got the Ctrl-C."""
 TARGETS_STAY_TOGETHER = "load"
 """The `--dist` whose place this scheduler takes; another was asked for by name, and stands."""
 
@@ -88,18 +90,21 @@ class Controller:
         problem = getattr(node, "workeroutput", {}).get(PROBLEM_KEY)
         if problem:
             self.config.stash[PROBLEM] = problem
-        if error:
+        if error == INTERRUPTED:
+            self._deaths[worker] = INTERRUPTED
+        elif error:
             self._deaths[worker] = how_it_died(node)
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Record a case that took its worker with it."""
-        if SESSION in self.config.stash:
-            from compat.plugin.crash import judge_crash
+        from compat.plugin.crash import judge_crash, leave_open
 
-            worker = report.node.gateway.id
-            judge_crash(
-                self.config.stash[SESSION], report, worker, self._deaths.get(worker, "died")
-            )
+        worker = report.node.gateway.id
+        how = self._deaths.get(worker, "the process died")
+        if how == INTERRUPTED:
+            leave_open(report)
+        elif SESSION in self.config.stash:
+            judge_crash(self.config.stash[SESSION], report, worker, how)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -105,6 +105,14 @@ def test_ctrl_c_leaves_records_and_a_report_and_frees_the_target(project):
     assert (project.path / "reports" / "index.html").exists()
 
 
+def test_ctrl_c_in_a_worker_is_no_crash(project):
+    project.behave(**{"gpt2-twin-cpu-bf16-answers": "interrupt"})
+    result = project.run_apart("-n", "2", "-k", "gpt2", "--compat-report")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert set(project.outcomes().values()) == {"passed"}
+    assert "crashed" not in (project.path / "reports" / "results.jsonl").read_text()
+
+
 def test_the_first_failure_may_end_the_run(project):
     project.behave(hooks_fire="fail")
     project.run("-x", "-k", "gpt2").assert_outcomes(passed=2, failed=1)
