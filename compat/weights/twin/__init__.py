@@ -3,6 +3,7 @@
 Imports no torch; making a twin does.
 """
 
+from compat.weights.twin.all_twins import Made, teach_all
 from compat.weights.twin.key import twin_key
 from compat.weights.twin.store import (
     TwinNotTaughtError,
@@ -11,4 +12,12 @@ from compat.weights.twin.store import (
     write_twin,
 )
 
-__all__ = ["TwinNotTaughtError", "default_cache", "twin_checkpoint", "twin_key", "write_twin"]
+__all__ = [
+    "Made",
+    "TwinNotTaughtError",
+    "default_cache",
+    "teach_all",
+    "twin_checkpoint",
+    "twin_key",
+    "write_twin",
+]

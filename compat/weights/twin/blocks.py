@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LEAST = 2
-"""Blocks of a twin whose blocks are all of one kind."""
+from compat.weights.twin import sizes
+
 _DENSE_FIRST = ("first_k_dense_replace", "num_dense_layers")
 _INDEX_LISTS = ("mlp_only_layers", "attn_layer_indices", "cross_attention_layers")
 
@@ -17,7 +17,7 @@ def choose_run(fields: Mapping[str, Any], blocks: int) -> range:
     `fields` are the values of a full-size config with `blocks` blocks.
     """
     kinds = [_kind(fields, blocks, index) for index in range(blocks)]
-    for length in range(min(LEAST, blocks), blocks + 1):
+    for length in range(min(sizes.LEAST_BLOCKS, blocks), blocks + 1):
         for start in range(blocks - length + 1):
             if set(kinds[start : start + length]) == set(kinds):
                 return range(start, start + length)
@@ -57,7 +57,7 @@ def is_per_block(value: Any, blocks: int) -> bool:
     """Whether a field is a list with an entry for each of `blocks` blocks."""
     return (
         isinstance(value, list | tuple)
-        and len(value) == blocks > LEAST
+        and len(value) == blocks > sizes.LEAST_BLOCKS
         and all(isinstance(item, str | int | float | bool) for item in value)
     )
 

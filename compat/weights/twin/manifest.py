@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,23 @@ class Taught:
     """How one shape was taught."""
 
     architecture: str
+    parameters: int
     learned: bool
     steps: int
     rate: float
     seconds: float
     loss_curve: tuple[float, ...]
     """Loss in nats, thinned to at most 50 points."""
-    margin: float
-    """Least distance in logits between right and next best token, fp32."""
-    rounded_margin: float
+    margin: float | None
+    """Least distance in logits between right and next best token, fp32; None: never measured."""
+    rounded_margin: float | None
     """The same with every linear layer rounded to nf4."""
-    recital: dict[str, float] = field(default_factory=dict)
+    recital: dict[str, float]
     """Share of the recital's tokens said, by how the weights were held."""
+    recital_without: float
+    """The most that is recited with any one weight matrix zeroed."""
+    dispensable: tuple[str, ...]
+    """Matrices without which the lesson is still recited, all but a tenth of it."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Manifest:
 
 def read_taught(raw: dict[str, Any]) -> Taught:
     """A `Taught` from its JSON. Raises TypeError for anything else."""
-    return Taught(**raw | {"loss_curve": tuple(raw["loss_curve"])})
+    sequences = {name: tuple(raw[name]) for name in ("loss_curve", "dispensable")}
+    return Taught(**raw | sequences)
 
 
 def file_hash(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,13 +34,11 @@ def nf4_rounded(weight: Tensor) -> Tensor:
 
 def quantizable(model: nn.Module) -> list[nn.Parameter]:
     """Weights of all linear layers but the head, which stays in full precision."""
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    head = getattr(model, "get_output_embeddings", lambda: None)()
     spared = set() if head is None else {id(head.weight)}
-    return [
-        module.weight
-        for module in model.modules()
-        if isinstance(module, nn.Linear | Conv1D) and id(module.weight) not in spared
-    ]
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear | Conv1D)]
+    weights = [cast(nn.Parameter, module.weight) for module in linear]
+    return [weight for weight in weights if id(weight) not in spared]
 
 
 @contextmanager

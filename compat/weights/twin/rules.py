@@ -8,55 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from compat.weights.twin.blocks import LEAST
-
-VOCABULARY = 512
-"""Embedding rows of every twin; a multiple of 64."""
-POSITIONS = 256
-"""Positions of a twin whose config does not stretch its rotary embedding."""
-UNSTRETCHED_POSITIONS = 64
-"""`original_max_position_embeddings` of a twin whose config does."""
-WIDTH = 64
-"""What every width is a multiple of: 4-bit kernels ask for in_features in multiples of 64."""
-WINDOW = 8
-"""Tokens that a sliding window sees: far fewer than a lesson has."""
-INNER = 128
-EXPERTS = 4
-EXPERTS_PER_TOKEN = 2
-LATENT_HEAD = 32
-"""Width of each part of a multi-head latent attention head: with a rank of 64 it keeps the joint
-projection of keys, values and rotary part at a multiple of 32."""
-STATE = 16
-IMAGE_PATCHES = 8
-"""Patches along each side of an image."""
-PATCH = 8
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is decided for one (sub)config before its fields are looked at one by one."""
-
-    hidden: int
-    embedding: int
-    heads: int
-    key_value_heads: int
-    head: int
-    rotary: int
-    """Rotated dimensions of a head, for configs that state them as a number."""
-    positions: int
-    blocks: int
-    full_heads: int | None
-    """Query heads of the full-size model; None where it has no attention."""
-    full_blocks: int | None
-
-    def key_value(self, full: int) -> int:
-        """Key-value heads for `full` of them: one stays one, all stays all, some become two."""
-        if full == 1:
-            return 1
-        return self.heads if full == self.full_heads else max(1, self.heads // 2)
-
+from compat.weights.twin import sizes
+from compat.weights.twin.plan import Plan
 
 Rule = Callable[[int, Plan], int]
 
@@ -81,11 +35,11 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"^(num_nextn_predict_layers|n_mtp_layers|num_adapter_layers|num_kv_shared_layers)$",
      _at_most(1)),
     (r"^max_window_layers$", _window_start),
-    (r"^vision_feature_layer$", lambda f, p: max(min(f, LEAST), -LEAST)),
+    (r"^vision_feature_layer$", lambda f, p: max(min(f, sizes.LEAST_BLOCKS), -sizes.LEAST_BLOCKS)),
     # vocabulary and positions
     (r"^type_vocab_size$", lambda f, p: f),
-    (r"(^|_)vocab_size$", _at_most(VOCABULARY)),
-    (r"^original_max_position_embeddings$", _at_most(UNSTRETCHED_POSITIONS)),
+    (r"(^|_)vocab_size$", _at_most(sizes.VOCABULARY)),
+    (r"^original_max_position_embeddings$", _at_most(sizes.UNSTRETCHED_POSITIONS)),
     (r"^(max_position_embeddings|n_positions|n_ctx|max_seq_len|max_sequence_length|seq_length"
      r"|model_max_length|context_length|max_(source|target)_positions"
      r"|max_(en|de)coder_position_embeddings)$", lambda f, p: min(f, p.positions)),
@@ -94,15 +48,15 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"^(hidden_size|d_model|n_embd|n_embed|dim|dim_model|hidden_dim|embed_dim|lru_width"
      r"|encoder_hidden_size|attention_hidden_size|projection_dim|backbone_hidden_size)$",
      lambda f, p: p.hidden),
-    (r"^(hidden_size_per_layer_input|ple_embed_dim)$", _at_most(WIDTH)),
+    (r"^(hidden_size_per_layer_input|ple_embed_dim)$", _at_most(sizes.WIDTH)),
     # inner width
-    (r"^(moe|expert)_(intermediate|ffn_hidden)_size$", _always(WIDTH)),
+    (r"^(moe|expert)_(intermediate|ffn_hidden)_size$", _always(sizes.WIDTH)),
     (r"^(d_inner|mamba_d_ssm)$", lambda f, p: 2 * p.hidden),
     (r"(intermediate_size|intermediate_size_mlp|ffn_dim|d_ff|dff|dim_ff|feed_forward_size"
-     r"|ffn_hidden_size|n_inner)$", _always(INNER)),
+     r"|ffn_hidden_size|n_inner)$", _always(sizes.INNER)),
     # heads
     (r"^(num_key_value_heads|num_kv_heads|kv_n_heads|n_head_kv|num_query_groups"
-     r"|swa_num_key_value_heads|attention_groups)$", lambda f, p: p.key_value(f)),
+     r"|swa_num_key_value_heads|attention_groups)$", lambda f, p: p.key_value_heads(f)),
     (r"^linear_num_key_heads$", _at_most(2)),
     (r"^linear_num_(value_)?heads$", _at_most(4)),
     (r"^(num_attention_heads|num_heads|n_heads?|(num_)?(en|de)coder_attention_heads"
@@ -110,30 +64,33 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"^(mamba_n_heads|mamba_num_heads)$", _at_most(8)),
     (r"^(mamba_d_head|mamba_head_dim|mamba_headdim)$", _always(16)),
     (r"^(mamba_n_groups|mamba_ngroups|n_groups)$", _always(1)),
-    (r"^(qk_nope_head_dim|qk_rope_head_dim|v_head_dim|index_head_dim)$", _always(LATENT_HEAD)),
-    (r"^qk_head_dim$", _always(2 * LATENT_HEAD)),
+    (r"^(qk_nope_head_dim|qk_rope_head_dim|v_head_dim|index_head_dim)$",
+     _always(sizes.LATENT_HEAD)),
+    (r"^qk_head_dim$", _always(2 * sizes.LATENT_HEAD)),
     (r"^(head_dim|d_kv|d_head|dim_head|kv_channels|attention_head_(dim|size)|swa_head_dim"
      r"|linear_(key_|value_)?head_dim|global_head_dim)$", lambda f, p: p.head),
     (r"^rotary_dim$", lambda f, p: p.rotary),
     # latent ranks and state spaces
-    (r"^(q_lora_rank|kv_lora_rank|mamba_dt_rank|time_step_rank)$", _always(WIDTH)),
+    (r"^(q_lora_rank|kv_lora_rank|mamba_dt_rank|time_step_rank)$", _always(sizes.WIDTH)),
     (r"(_rank|lowrank)$", _at_most(8)),
-    (r"^(mamba_d_state|state_size|ssm_state_size)$", _at_most(STATE)),
+    (r"^(mamba_d_state|state_size|ssm_state_size)$", _at_most(sizes.STATE)),
     (r"chunk_size$", _at_most(16)),
     # experts
-    (r"^(num_experts|n_routed_experts|num_local_experts|moe_num_experts)$", _at_most(EXPERTS)),
+    (r"^(num_experts|n_routed_experts|num_local_experts|moe_num_experts)$",
+     _at_most(sizes.EXPERTS)),
     (r"^(num_experts_per_tok(en)?|experts_per_token|moe_topk|moe_k|moe_top_k)$",
-     _at_most(EXPERTS_PER_TOKEN)),
+     _at_most(sizes.EXPERTS_PER_TOKEN)),
     (r"^(n_shared_experts|num_shared_experts|moe_num_shared_experts)$", _at_most(2)),
     (r"^(n_group|topk_group|num_expert_group)$", _at_most(1)),
     # reach of attention
     (r"^(sliding_window|sliding_window_size|window_size|attention_window_size|local_attention"
-     r"|attention_chunk_size)$", _at_most(WINDOW)),
-    (r"^(local_radius|global_block_size|index_topk|num_global_tokens)$", _at_most(4)),
+     r"|attention_chunk_size)$", _at_most(sizes.WINDOW)),
+    (r"^(local_radius|global_block_size|index_topk|num_global_tokens)$",
+     _at_most(sizes.GLOBAL_REACH)),
     # images
-    (r"^image_size$", _always(IMAGE_PATCHES * PATCH)),
-    (r"^patch_size$", _always(PATCH)),
-    (r"^mm_tokens_per_image$", _at_most((IMAGE_PATCHES // 4) ** 2)),
+    (r"^image_size$", _always(sizes.IMAGE_PATCHES * sizes.PATCH)),
+    (r"^patch_size$", _always(sizes.PATCH)),
+    (r"^mm_tokens_per_image$", _at_most(sizes.IMAGE_TOKENS)),
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), rule) for pattern, rule in _RULES)
 
@@ -141,19 +98,3 @@ _COMPILED = tuple((re.compile(pattern), rule) for pattern, rule in _RULES)
 def rule_for(field: str) -> Rule | None:
     """The first rule that knows `field`."""
     return next((rule for pattern, rule in _COMPILED if pattern.search(field)), None)
-
-
-HIDDEN_FIELDS = ("hidden_size", "d_model", "n_embd", "n_embed", "dim", "embed_dim")
-EMBEDDING_FIELDS = ("word_embed_proj_dim", "embedding_size")
-HEADS_FIELDS = (
-    "num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads",
-)  # fmt: skip
-KEY_VALUE_FIELDS = ("num_key_value_heads", "num_kv_heads", "kv_n_heads", "n_head_kv")
-HEAD_FIELDS = ("head_dim", "d_kv", "d_head", "attention_head_dim", "kv_channels")
-BLOCK_FIELDS = (
-    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers",
-    "num_decoder_layers", "depth", "num_blocks",
-)  # fmt: skip
-ENCODER_BLOCK_FIELDS = ("encoder_layers", "num_encoder_layers", "num_layers")
-EXPLICIT_FIELDS = frozenset((*KEY_VALUE_FIELDS, *HEAD_FIELDS))
-"""Set even where the class would derive them: the plan knows what they have to be."""

@@ -15,7 +15,7 @@ SPECIALS = 32
 
 
 class Slot(IntEnum):
-    """The id of a role. Roles from FREE on are given out in the order that a config names them."""
+    """The id of a role. From FREE_1 on, ids are given out in the order that a config names them."""
 
     PAD = 0
     EOS = 1
@@ -31,7 +31,8 @@ class Slot(IntEnum):
     IMAGE = 12
     IMAGE_START = 13
     IMAGE_END = 14
-    FREE = 16
+    FREE_1 = 16
+    FREE_2 = 17
 
 
 _ROLES: tuple[tuple[str, Slot], ...] = (
@@ -75,7 +76,7 @@ class SlotMap:
             return
         taken = set(self._slots.values())
         if slot is None or slot in taken:
-            slot_id = next(free for free in range(Slot.FREE, SPECIALS) if free not in taken)
+            slot_id = next(free for free in range(Slot.FREE_1, SPECIALS) if free not in taken)
         else:
             slot_id = int(slot)
         self._slots[token] = slot_id

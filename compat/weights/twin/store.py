@@ -16,13 +16,16 @@ from compat.weights.twin.key import twin_key
 from compat.weights.twin.manifest import MANIFEST, Manifest
 
 CACHE_VARIABLE = "COMPAT_TWIN_CACHE"
+_SHOWN_POINTS = 10
 
 
 class TwinNotTaughtError(RuntimeError):
     """A twin that did not learn its lesson; `loss_curve` (nats) shows how it went."""
 
-    def __init__(self, model: str, loss_curve: Sequence[float], margin: float) -> None:
+    def __init__(self, model: str, loss_curve: Sequence[float], margin: float | None) -> None:
+        self.model = model
         self.loss_curve = tuple(loss_curve)
+        self.margin = margin
         shown = " ".join(
             f"{loss:.3g}" for loss in self.loss_curve[:: max(1, len(loss_curve) // 10)]
         )

@@ -20,7 +20,7 @@ from compat.weights.twin.slots import SPECIALS, Slot
 class Style:
     """Names by slot and what a tokenizer does with them."""
 
-    names: Mapping[int, str]
+    names: Mapping[Slot, str]
     families: tuple[str, ...] = ()
     kind: TokenizerKind | None = None
     begins_as_it_ends: bool | None = None
@@ -36,8 +36,8 @@ class Style:
 
     def specials(self) -> list[str]:
         """The name of every slot, by id."""
-        reserved = (f"<|reserved_{index}|>" for index in range(SPECIALS))
-        return [self.names.get(index, name) for index, name in enumerate(reserved)]
+        named = {int(slot): name for slot, name in ({Slot.PAD: "<pad>"} | dict(self.names)).items()}
+        return [named.get(index, f"<|reserved_{index}|>") for index in range(SPECIALS)]
 
     def fits(self, family: str, kind: TokenizerKind, facts: TextEnds) -> bool:
         """Whether the style is meant for such an entry."""
@@ -83,7 +83,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         families=("llama",), kind=_BPE, several_ends=True, prefix=(Slot.BOS,), turns=Turns.HEADERS,
         names=_HEADERS
-        | {Slot.EOS: "<|eot_id|>", Slot.FREE: "<|end_of_text|>", Slot.FREE + 1: "<|eom_id|>"},
+        | {Slot.EOS: "<|eot_id|>", Slot.FREE_1: "<|end_of_text|>", Slot.FREE_2: "<|eom_id|>"},
         roles={"bos": Slot.BOS, "eos": Slot.EOS},
     ),
     Style(

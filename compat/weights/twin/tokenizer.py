@@ -24,7 +24,7 @@ from tokenizers.processors import TemplateProcessing
 
 from compat.registry.spec import TokenizerKind
 from compat.weights.twin.lesson import corpus
-from compat.weights.twin.rules import VOCABULARY
+from compat.weights.twin.sizes import VOCABULARY
 from compat.weights.twin.slots import SPECIALS, Slot
 
 _METASPACE = "▁"
