@@ -15,7 +15,7 @@ from compat.outcomes import Blame, Outcome, ReasonClass, ReasonCode, Stage
 
 SCHEMA = 1
 
-Measures = dict[str, float | int | str | bool | None | list[float]]
+Measures = dict[str, float | int | str | bool | list[float] | None]
 
 
 class Recorded(BaseModel):
