@@ -79,8 +79,9 @@ def _shrink(
             small[name] = _shrink_part(value, given.get(name), slots, plan)
         elif is_token_field(name):
             small[name] = slots.map(value)
-        elif isinstance(value, Mapping) and name in given:
-            small[name] = _shrink_mapping(value, plan)
+        elif isinstance(given.get(name), Mapping):
+            # As given: the class may know it under another name too, and have resolved it.
+            small[name] = _shrink_mapping(given[name], plan)
         elif _may_set(full, name, given):
             small |= _shrink_number(name, value, plan)
     if plan.full_blocks:
