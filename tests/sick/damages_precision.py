@@ -82,7 +82,7 @@ def block_gives_its_own_share_only(subject: Any) -> None:
     carry_beside(subject, lambda entering, leaving: leaving - entering)
 
 
-@sick("close_to_reference", says="zip|shorter|longer", mode=Mode.BF16)
+@sick("close_to_reference", says=r"1 blocks ran, \d+ in fp32 on cpu", mode=Mode.BF16)
 def block_missing_beside_the_reference(subject: Any) -> None:
     """The narrow checkpoint was distilled: it has a block less than the reference."""
     subject.model.model.config.num_hidden_layers = 1
