@@ -23,15 +23,13 @@ class TwinNotTaughtError(RuntimeError):
     """A twin that did not learn its lesson; `loss_curve` (nats) shows how it went."""
 
     def __init__(self, model: str, loss_curve: Sequence[float], margin: float | None) -> None:
-        self.model = model
         self.loss_curve = tuple(loss_curve)
-        self.margin = margin
-        shown = " ".join(
-            f"{loss:.3g}" for loss in self.loss_curve[:: max(1, len(loss_curve) // 10)]
-        )
+        step = max(1, len(self.loss_curve) // _SHOWN_POINTS)
+        shown = " ".join(f"{loss:.3g}" for loss in self.loss_curve[::step])
+        known = "never near" if margin is None else f"least margin {margin:.2f} logits"
         super().__init__(
-            f"the twin of {model} did not learn its lesson: least margin {margin:.2f}, "
-            f"loss {shown} (nats, evenly spaced)"
+            f"the twin of {model} did not learn its lesson ({known}); "
+            f"loss in nats, evenly spaced: {shown}"
         )
 
 
