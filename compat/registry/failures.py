@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 
 from compat.registry.conditions import Conditions
 from compat.registry.load import RegistryError
+from compat.registry.pair import Entry, entries_of
 from compat.registry.rows import ANY_MODEL, COORDINATES, Coordinates, Row, Rows, all_rows
-from compat.registry.spec import KnownFailure, ModelSpec, Registry
+from compat.registry.spec import KnownFailure, Registry
 
 
 class FailureIndex:
@@ -27,7 +28,7 @@ class FailureIndex:
             if conditions.hold(row.when):
                 self._rows[model].add(row)
 
-    def expected(self, spec: ModelSpec, case: Coordinates) -> KnownFailure | None:
+    def expected(self, spec: Entry, case: Coordinates) -> KnownFailure | None:
         """The row that says how `case` fails: the model's own wins, then the first in the file."""
         for owner in (spec.id, ANY_MODEL):
             rows = self._rows[owner].of_check(case.check) if owner in self._rows else ()
@@ -38,7 +39,7 @@ class FailureIndex:
 
 
 def expected_failure(
-    registry: Registry, spec: ModelSpec, case: Coordinates, conditions: Conditions
+    registry: Registry, spec: Entry, case: Coordinates, conditions: Conditions
 ) -> KnownFailure | None:
     """The known failure of a single case; for many, keep a `FailureIndex`."""
     return FailureIndex(registry, conditions).expected(spec, case)
@@ -74,9 +75,9 @@ def stale_rows(registry: Registry, cases: Iterable[Coordinates]) -> tuple[StaleR
         rows[model].add(failure)
     matched: set[Row] = set()
     seen: dict[str, set[str]] = defaultdict(set)
+    families = {entry.id: entry.family for entry in entries_of(registry)}
     for case in cases:
-        spec = registry.by_name.get(case.model)
-        family = "" if spec is None else spec.family
+        family = families.get(case.model, "")
         for owner in (case.model, ANY_MODEL):
             for row in rows[owner].of_check(case.check) if owner in rows else ():
                 if row not in matched and row.matches(case, family):

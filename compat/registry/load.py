@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from compat.registry.spec import Registry
 SHOWN_PROBLEMS = 20
 
 _ROWS_OF_SEVERAL_MODELS = ("model", "family")
+_OWNERS: dict[str | int, str] = {"models": "model", "pairs": "pair"}
+"""Lists whose entries have known failures of their own."""
 
 
 class RegistryError(ValueError):
@@ -88,16 +91,20 @@ def _models(document: Document) -> Iterator[_Entry]:
     return _entries(document.value, "models")
 
 
+def _pairs(document: Document) -> Iterator[_Entry]:
+    return _entries(document.value, "pairs")
+
+
 def _rows(document: Document) -> Iterator[_Entry]:
-    """Every known failure: those of single models first."""
-    for path, model in _models(document):
-        yield from _entries(model, *path, "known_failures")
+    """Every known failure: those of single models and of pairs first."""
+    for path, entry in (*_models(document), *_pairs(document)):
+        yield from _entries(entry, *path, "known_failures")
     yield from _entries(document.value, "known_failures")
 
 
 def _with_lines(document: Document) -> Any:
-    """The document's value, with `line` in every model and known failure."""
-    for path, entry in (*_models(document), *_rows(document)):
+    """The document's value, with `line` in every model, pair and known failure."""
+    for path, entry in (*_models(document), *_pairs(document), *_rows(document)):
         entry["line"] = document.line(path)
     return document.value
 
@@ -105,16 +112,18 @@ def _with_lines(document: Document) -> Any:
 def _rule_problems(document: Document) -> Iterator[Problem]:
     """What no single value shows: rules over several entries."""
     yield from _taken_names(document)
-    for path, entry in (*_models(document), *_rows(document)):
+    yield from _wrong_pairs(document)
+    for path, entry in (*_models(document), *_pairs(document), *_rows(document)):
         where = place(path, document)
         if "line" in entry:  # a field that reading sets: unknown to the file
             yield Problem(document.line((*path, "line")), f"{where}: {unknown_key('line', path)}")
-        if path[0] == "models" and len(path) > 2:
+        if path[0] in _OWNERS and len(path) > 2:
             for key in filter(entry.__contains__, _ROWS_OF_SEVERAL_MODELS):
                 yield Problem(
                     document.line((*path, key)),
                     f"{where}: {key!r} belongs to the rows for several models, in the list "
-                    "'known_failures' at the top level; this row is about its own model",
+                    f"'known_failures' at the top level; this row is about its own "
+                    f"{_OWNERS[path[0]]}",
                 )
 
 
@@ -132,6 +141,26 @@ def _taken_names(document: Document) -> Iterator[Problem]:
                     f"on line {document.line(owner)}",
                 )
                 break  # one clash says it: those of the same entry follow from it
+
+
+def _wrong_pairs(document: Document) -> Iterator[Problem]:
+    """Ends that are no model's id, and pairs that are listed twice."""
+    ids = [model["id"] for _, model in _models(document) if isinstance(model.get("id"), str)]
+    listed: dict[tuple[Any, Any], tuple[str | int, ...]] = {}
+    for path, pair in _pairs(document):
+        where = place(path, document)
+        ends = pair.get("source"), pair.get("target")
+        for key, name in zip(("source", "target"), ends, strict=True):
+            if isinstance(name, str) and name not in ids:
+                near = get_close_matches(name, ids, n=1, cutoff=0.6)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                said = f"{where}: {key} {name!r} is no id of a model above{hint}"
+                yield Problem(document.line((*path, key)), said)
+        if all(isinstance(name, str) for name in ends):
+            first = listed.setdefault(ends, path)
+            if first != path:
+                said = f"{where}: this pair is on line {document.line(first)} too"
+                yield Problem(document.line(path), said)
 
 
 def _names(model: dict[str, Any]) -> Iterator[tuple[str, str]]:

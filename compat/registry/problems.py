@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from compat.registry.document import Document, Problem
-from compat.registry.spec import Registry
+from compat.registry.spec import ARROW, Registry
 
 _EXPECTED = {
     "string_type": "must be text",
@@ -39,8 +40,8 @@ def place(path: tuple[str | int, ...], document: Document) -> str:
     shown = ""
     for index, part in enumerate(path):
         shown += f"[{part}]" if isinstance(part, int) else f".{part}"
-        if index == 1 and path[0] == "models" and isinstance(part, int):
-            shown += f" ({_model_id(document.value, part)}) "
+        if index == 1 and path[0] in _NAMED and isinstance(part, int):
+            shown += f" ({_NAMED[path[0]](document.value, part)}) "
     return shown.replace(" .", " ").strip(" .")
 
 
@@ -120,6 +121,17 @@ def _model_id(value: Any, index: int) -> str:
         return str(value["models"][index]["id"])
     except (KeyError, IndexError, TypeError):
         return "no id"
+
+
+def _pair_id(value: Any, index: int) -> str:
+    try:
+        return f"{value['pairs'][index]['source']}{ARROW}{value['pairs'][index]['target']}"
+    except (KeyError, IndexError, TypeError):
+        return "no pair"
+
+
+_NAMED: dict[str | int, Callable[[Any, int], str]] = {"models": _model_id, "pairs": _pair_id}
+"""Lists whose entries are told by more than their number."""
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from compat.registry.spec import KnownFailure, Registry
+from compat.registry.spec import KnownFailure, ModelSpec, PairRow, Registry
 
 ANY_MODEL = "*"
 COORDINATES = ("check", "mode", "device", "weights", "wrapper", "model")
@@ -88,9 +88,10 @@ class Rows:
 
 
 def all_rows(registry: Registry) -> Iterator[tuple[str, KnownFailure]]:
-    """Every row with the id of the model it belongs to, or `ANY_MODEL`."""
-    for spec in registry.models:
-        for row in spec.known_failures:
-            yield spec.id, row
+    """Every row with the id of the model or pair it belongs to, or `ANY_MODEL`."""
+    entries: tuple[ModelSpec | PairRow, ...] = (*registry.models, *registry.pairs)
+    for entry in entries:
+        for row in entry.known_failures:
+            yield entry.id, row
     for row in registry.known_failures:
         yield ANY_MODEL, row

@@ -21,6 +21,9 @@ ModeName = Literal[
 ]
 """The modes a model may be restricted to: `compat.targets.Mode`, a floor above, less `meta`."""
 
+ARROW = "->"
+"""Between the ids of a pair's models."""
+
 
 def _checked_regex(text: str) -> str:
     try:
@@ -222,11 +225,26 @@ class ModelSpec(Frozen):
         return arguments
 
 
+class PairRow(Frozen):
+    """Two models of the registry, for latent communication."""
+
+    source: str = Field(description="id of the model whose states are carried over")
+    target: str = Field(description="id of the model that reads them through its inputs_embeds")
+    known_failures: tuple[KnownFailure, ...] = ()
+    line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")
+
+    @property
+    def id(self) -> str:
+        """`source->target`."""
+        return f"{self.source}{ARROW}{self.target}"
+
+
 class Registry(Frozen):
     """All of `models.yaml`."""
 
     schema_version: Literal[1] = Field(alias="schema")
     models: tuple[ModelSpec, ...]
+    pairs: tuple[PairRow, ...] = ()
     known_failures: tuple[KnownFailure, ...] = Field(
         default=(), description="rows for several models, by `model` and `family` globs"
     )

@@ -50,7 +50,7 @@ def test_an_unknown_key_of_a_nested_mapping_is_told_the_keys_of_that_mapping(
 def test_an_unknown_key_at_the_top_is_named(two_models: str, complaints: Complaints) -> None:
     assert complaints(two_models + "modles: []\n") == [
         "models.yaml:26: unknown key 'modles'; did you mean 'models'? "
-        "allowed: schema, models, known_failures"
+        "allowed: schema, models, pairs, known_failures"
     ]
 
 
@@ -201,7 +201,8 @@ def test_an_empty_file_is_refused(complaints: Complaints, text: str) -> None:
 
 def test_a_file_that_is_no_mapping_is_told_the_keys(complaints: Complaints) -> None:
     assert complaints("- 1\n") == [
-        "models.yaml:1: the file must be a mapping with the keys schema, models, known_failures"
+        "models.yaml:1: the file must be a mapping with the keys schema, models, pairs, "
+        "known_failures"
     ]
 
 

@@ -20,7 +20,7 @@ def test_models_yaml_tells_editors_where_the_schema_is() -> None:
 
 def test_keys_are_spelled_as_in_yaml() -> None:
     schema = json_schema()
-    assert set(schema["properties"]) == {"schema", "models", "known_failures"}
+    assert set(schema["properties"]) == {"schema", "models", "pairs", "known_failures"}
     model = schema["$defs"]["ModelSpec"]
     assert "class" in model["properties"]
     assert "model_class" not in model["properties"]
