@@ -118,6 +118,7 @@ _AREA_MODULES = (
     "hooks",
     "precision",
     "offload",
+    "persistence",
 )
 
 

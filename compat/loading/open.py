@@ -11,6 +11,7 @@ from compat.loading.load import LoadOptions, load
 from compat.loading.reference import References
 from compat.loading.release import release
 from compat.loading.requirements import Policy, require
+from compat.loading.store import CheckpointStore
 from compat.outcomes import Stage, in_stage
 from compat.registry.spec import ModelSpec
 from compat.subject import ConfigSubject, Subject
@@ -79,6 +80,7 @@ def open_subject(
                 checkpoint=checkpoint,
                 load_measures=loaded.measures,
                 reference=opening.references.provider(spec),
+                store=CheckpointStore(opening.options, wrapper),
             )
             subject.warm_up()
         yield subject

@@ -11,20 +11,21 @@ import torch
 from torch import nn
 
 from compat import interventions
-from compat.anatomy.anatomy import Anatomy, find_anatomy, text_config
+from compat.anatomy.anatomy import text_config
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
+from compat.subject.adaptable import AdaptableModel
 from compat.subject.capabilities import CAPABILITIES
 from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.pristine import Snapshot, fingerprint
-from compat.subject.running import RunningModel
 from compat.subject.runs import Reference, StreamRun, cached_keys
+from compat.subject.saved import Reloaded, Store, save_and_reload
 from compat.targets import Checkpoint, Target
 
 
-class Subject(RunningModel):
+class Subject(AdaptableModel):
     """A loaded target.
 
     It carries the model, its tokenizer and its anatomy, runs it with explicit settings, offers
@@ -42,6 +43,7 @@ class Subject(RunningModel):
         checkpoint: Checkpoint,
         load_measures: Measures | None = None,
         reference: Callable[[Subject], Reference | None] | None = None,
+        store: Store | None = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -52,15 +54,10 @@ class Subject(RunningModel):
             load_measures=load_measures,
         )
         self._reference = reference
+        self._store = store
         self._fingerprint: str | None = None
 
     # What it has
-
-    @cached_property
-    def anatomy(self) -> Anatomy:
-        """Its parts, found by one traced forward."""
-        probe = self.text.inputs.first(min(8, self.text.inputs.length))
-        return find_anatomy(self.model, lambda: self.forward(probe), self.checkpoint.shape)
 
     def has(self, capability: str) -> bool:
         """Whether it has a capability. Raises KeyError for a name that is none."""
@@ -132,6 +129,16 @@ class Subject(RunningModel):
                 )
             )
         return found
+
+    @cached_property
+    def reloaded(self) -> Reloaded:
+        """What it was saved as, and what a load of that came to.
+
+        Raises NotApplicable where it can't be saved, and whatever saving and loading raise.
+        """
+        if self._store is None:
+            raise NotApplicable("nothing here loads what it was saved as")
+        return save_and_reload(self, self._store)
 
     # What a check may do to it
 

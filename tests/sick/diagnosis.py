@@ -36,6 +36,7 @@ AREAS = (
     "gradients",
     "precision",
     "offload",
+    "persistence",
 )
 LARGEST_LOSS = 10.0
 """What a local checkpoint's entry allows, in nats. A twin that is opened as a local checkpoint
