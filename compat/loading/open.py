@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from compat.loading.reference import References
 from compat.loading.release import release
 from compat.loading.requirements import Policy, require
 from compat.loading.store import CheckpointStore
+from compat.loading.threads import threads_worth
 from compat.outcomes import Stage, in_stage
 from compat.registry.spec import ModelSpec
 from compat.subject import ConfigSubject, Subject
@@ -41,7 +42,7 @@ class Opening:
     @property
     def references(self) -> References:
         """Where references are stored: beside the twins."""
-        return References((self.twin_cache or default_cache()) / "references")
+        return References((self.twin_cache or default_cache()) / "references", self.options)
 
 
 @contextmanager
@@ -67,23 +68,23 @@ def open_subject(
             allow_pickle=opening.policy.allow_pickle,
             announce=opening.announce,
         )
-    with in_stage(Stage.LOAD):
+    with in_stage(Stage.LOAD), ExitStack() as undo:
+        undo.enter_context(threads_worth(checkpoint.folder))
         loaded = load(target, spec, checkpoint, opening.options)
-    try:
-        with in_stage(Stage.LOAD):
-            wrapper = opening.wrappers[target.wrapper]
-            subject = wrapper.wrap(
-                loaded.model,
-                loaded.tokenizer,
-                target=target,
-                spec=spec,
-                checkpoint=checkpoint,
-                load_measures=loaded.measures,
-                reference=opening.references.provider(spec),
-                store=CheckpointStore(opening.options, wrapper),
-            )
-            subject.warm_up()
+        undo.callback(release, loaded)
+        wrapper = opening.wrappers[target.wrapper]
+        subject = wrapper.wrap(
+            loaded.model,
+            loaded.tokenizer,
+            target=target,
+            spec=spec,
+            checkpoint=checkpoint,
+            load_measures=loaded.measures,
+            reference=opening.references.provider(spec),
+            store=CheckpointStore(opening.options, wrapper),
+        )
+        undo.callback(wrapper.unwrap, subject)
+        subject.warm_up()
+        opened = undo.pop_all()
+    with opened:
         yield subject
-        wrapper.unwrap(subject)
-    finally:
-        release(loaded)

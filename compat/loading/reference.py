@@ -12,7 +12,7 @@ from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from compat.loading.load import load
+from compat.loading.load import LoadOptions, load
 from compat.loading.release import release
 from compat.registry.spec import ModelSpec
 from compat.subject import Reference, Subject
@@ -24,8 +24,9 @@ VERSIONED = ("torch", "transformers", "tokenizers")
 class References:
     """Finds the reference of a target in a folder, or computes and stores it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: LoadOptions | None = None) -> None:
         self._folder = folder
+        self._options = options
         self.loads = 0
         """How many checkpoints were loaded to compute references."""
 
@@ -48,7 +49,7 @@ class References:
         return _read(path, wanted)
 
     def _compute(self, target: Target, spec: ModelSpec, checkpoint: Checkpoint, path: Path) -> None:
-        loaded = load(target, spec, checkpoint)
+        loaded = load(target, spec, checkpoint, self._options)
         try:
             self.loads += 1
             subject = Subject(
