@@ -119,6 +119,7 @@ _AREA_MODULES = (
     "precision",
     "offload",
     "persistence",
+    "quality",
 )
 
 

@@ -37,6 +37,7 @@ AREAS = (
     "precision",
     "offload",
     "persistence",
+    "quality",
 )
 LARGEST_LOSS = 10.0
 """What a local checkpoint's entry allows, in nats. A twin that is opened as a local checkpoint
