@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-from compat.targets import Mode, Weights
+from compat.targets import Kind, Mode, Weights
 
-if TYPE_CHECKING:
-    from compat.subject import Subject
-
-CheckFunction = Callable[["Subject"], None]
+CheckFunction = Callable[[Any], None]
+"""Takes a `Subject`, a `ConfigSubject` or a `PairSubject`, as its declaration says."""
 
 
 class Area(StrEnum):
@@ -58,6 +56,8 @@ class Check:
     """The modes it means something in; None: all but `meta`."""
     weights: frozenset[Weights] | None
     """The weights it means something for; None: all but `config`."""
+    kind: Kind
+    """Whether it is about models or about pairs of them."""
     per: Literal["model", "target"]
     memory: Literal["forward", "backward", "second_copy"]
     """What has to fit beside the weights."""
@@ -116,8 +116,11 @@ _AREA_MODULES = (
     "forward",
     "generation",
     "hooks",
+    "gates",
+    "skip_connections",
     "precision",
     "offload",
+    "calibration",
     "persistence",
     "quality",
 )
@@ -136,6 +139,7 @@ def check(
     needs: Iterable[str] = (),
     modes: Iterable[Mode] | None = None,
     weights: Iterable[Weights] | None = None,
+    kind: Kind = Kind.MODEL,
     per: Literal["model", "target"] = "target",
     memory: Literal["forward", "backward", "second_copy"] = "forward",
     loads: int = 0,
@@ -163,6 +167,7 @@ def check(
                 needs=frozenset(needs),
                 modes=None if modes is None else frozenset(modes),
                 weights=None if weights is None else frozenset(weights),
+                kind=kind,
                 per=per,
                 memory=memory,
                 loads=loads,

@@ -1,4 +1,4 @@
-"""Capture, edit, steer, patch and gate by forward hooks. Every one of them is undone on leaving."""
+"""Capture, edit, steer and patch by forward hooks. Every one of them is undone on leaving."""
 
 from __future__ import annotations
 
@@ -95,26 +95,3 @@ def patch(module: nn.Module, hidden: torch.Tensor) -> Iterator[None]:
 
     with edit_output(module, replace):
         yield
-
-
-@contextmanager
-def gate_heads(projection: nn.Module, gates: torch.Tensor) -> Iterator[None]:
-    """Multiply each head's share of what enters an attention output projection by its gate.
-
-    `gates` is (heads,); the projection's input is (..., heads * head width). Raises ValueError,
-    at the forward, where that width is no multiple of the number of heads.
-    """
-    heads = gates.shape[0]
-
-    def gate(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        entering = args[0]
-        if entering.shape[-1] % heads:
-            raise ValueError(f"a width of {entering.shape[-1]} does not divide into {heads} heads")
-        split = entering.unflatten(-1, (heads, -1))
-        return ((split * gates.to(entering)[:, None]).flatten(-2), *args[1:])
-
-    handle = projection.register_forward_pre_hook(gate)
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -16,10 +16,12 @@ from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
 from compat.subject.adaptable import AdaptableModel
+from compat.subject.calibration import Calibration, MeanActivation, calibrate, first_usable
 from compat.subject.capabilities import CAPABILITIES
 from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.pristine import Snapshot, fingerprint
+from compat.subject.prompts import CALIBRATION
 from compat.subject.runs import Reference, StreamRun, cached_keys
 from compat.subject.saved import Reloaded, Store, save_and_reload
 from compat.targets import Checkpoint, Target
@@ -103,6 +105,24 @@ class Subject(AdaptableModel):
     def greedy(self) -> Generation:
         """The first tokens generated from the prompt, with a cache and hidden states."""
         return self.generate(self.text.prompt(), output_hidden_states=True)
+
+    def calibrate(self, inputs: Inputs) -> Calibration:
+        """The mean activations of a batch of prompts at every decoder block, from one forward."""
+        return calibrate(self, inputs)
+
+    def mean_activation(self, inputs: Inputs) -> MeanActivation:
+        """The mean activation of one prompt at the first usable block.
+
+        Raises NoUsableBlockError where the last, second-last, middle and first hold NaN.
+        """
+        means = [block[0] for block in self.calibrate(inputs).blocks]
+        block = first_usable(means)
+        return MeanActivation(block, means[block])
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The mean activations of ten prompts that say different things."""
+        return self.calibrate(self.batch([self.read(prompt) for prompt in CALIBRATION]))
 
     @cached_property
     def cached_key_value_heads(self) -> int:

@@ -32,6 +32,8 @@ AREAS = (
     "forward",
     "generation",
     "hooks",
+    "gates",
+    "skip_connections",
     "families",
     "gradients",
     "precision",
