@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from compat.checks.registry import Check
     from compat.registry.spec import KnownFailure
     from compat.results.record import Measures
-    from compat.subject import ConfigSubject, Subject
+    from compat.subject import ConfigSubject, PairSubject, Subject
 
-    AnySubject = Subject | ConfigSubject
+    AnySubject = Subject | ConfigSubject | PairSubject
 
 SUITE_ERRORS = frozenset({"TwinNotTaughtError", "RegistryError"})
 """Exceptions by which the suite says that it has failed, never the model; told by name, because
@@ -80,8 +80,8 @@ def run_check(check: Check, subject: AnySubject) -> None:
     __tracebackhide__ = True
     undecided = check.needs - known_capabilities(subject.spec, subject.target).keys()
     if undecided:
-        cast("Subject", subject).require(*sorted(undecided))
-    check.function(cast("Subject", subject))
+        cast("Subject | PairSubject", subject).require(*sorted(undecided))
+    check.function(subject)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from compat.loading.requirements import Policy, require
 from compat.outcomes import CannotRun, Reason
 from compat.plugin.marks import keyword_predicate, mark_predicate
 from compat.registry.load import default_registry_path, load_registry
-from compat.targets import Device, Mode, Weights
+from compat.registry.pair import entries_of
+from compat.targets import Device, Kind, Mode, Weights
 from compat.targets.devices import Host, this_host
 from compat.targets.plan import PlannedTarget, plan_cases
 from compat.targets.selection import Request, Selection, narrow, parse_names
@@ -73,8 +74,12 @@ def show_list(asked: Asked, registry_file: Path | None) -> None:
     console = wide_console()
     if rows:
         console.print(_table(rows))
-    models = {planned.target.model for planned in counts}
-    console.print(f"{sum(counts.values())} cases on {len(counts)} targets of {len(models)} models")
+    things = Counter(Kind.of(model) for model in {planned.target.model for planned in counts})
+    pairs = f" and {things[Kind.PAIR]} pairs" if things[Kind.PAIR] else ""
+    console.print(
+        f"{sum(counts.values())} cases on {len(counts)} targets of "
+        f"{things[Kind.MODEL]} models{pairs}"
+    )
     for reason, count in reasons.most_common():
         console.print(
             f"blocked here: {count} cases: {escape(reason.text)}; {escape(reason.action)}"
@@ -96,7 +101,7 @@ def count_cases(asked: Asked, registry_file: Path | None, host: Host) -> dict[Pl
     keeps = keyword_predicate(asked.keyword) if asked.keyword else None
     counts: dict[PlannedTarget, int] = defaultdict(int)
     for planned, check in plan_cases(
-        selection.targets(registry.models),
+        selection.targets(entries_of(registry)),
         tuple(catalogue),
         lambda planned, check: selection.reaches(planned, check.area),
     ):
@@ -109,15 +114,16 @@ def count_cases(asked: Asked, registry_file: Path | None, host: Host) -> dict[Pl
 def what_blocks(planned: PlannedTarget, host: Host) -> Reason | None:
     """Why a target would be skipped here, as far as that is known without loading anything."""
     try:
-        require(planned.target, planned.spec, host, Policy())
-        if planned.target.weights is Weights.TWIN and not planned.spec.native:
-            from compat.weights.twin import twin_checkpoint
+        for target, spec in planned.parts:
+            require(target, spec, host, Policy())
+            if target.weights is Weights.TWIN and not spec.native:
+                from compat.weights.twin import twin_checkpoint
 
-            twin_checkpoint(planned.spec)  # there is none, and it says why
-        if planned.target.weights is Weights.HUB:
-            from compat.weights.source import hub_folder
+                twin_checkpoint(spec)  # there is none, and it says why
+            if target.weights is Weights.HUB:
+                from compat.weights.source import hub_folder
 
-            hub_folder(planned.spec)
+                hub_folder(spec)
     except CannotRun as cannot:
         return cannot.reason
     return None

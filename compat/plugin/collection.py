@@ -18,7 +18,7 @@ from compat.plugin.naming import NamedCases
 from compat.plugin.session import CompatSession
 from compat.plugin.stash import PROBLEM
 from compat.registry.load import RegistryError
-from compat.targets import Weights
+from compat.targets import Kind, Weights
 from compat.targets.nodepart import load_of
 from compat.targets.plan import PlannedTarget, plan_cases
 from compat.targets.selection import Selection, SelectionError
@@ -68,7 +68,7 @@ def _asked(
     keeps = _keyword_filter(session.config, definition)
     targets = (
         one
-        for one in selection.targets(session.registry.models, session.local)
+        for one in selection.targets(session.listed, session.local)
         if limits.allow(one) and (not named.alone or one.target.load_part in named.loads)
     )
     every = _cases(targets, session, selection) if runs_checks else _alone(targets, selection)
@@ -91,9 +91,11 @@ def _cases(
 
 
 def _alone(targets: Iterable[PlannedTarget], selection: Selection) -> Iterator[Asked]:
-    """Targets for a person's own test: those with a model to run."""
+    """Targets for a person's own test: those with a model to run, and one alone."""
     for planned in targets:
-        if planned.target.weights is not Weights.CONFIG and selection.reaches(planned):
+        target = planned.target
+        one_model = target.weights is not Weights.CONFIG and target.kind is Kind.MODEL
+        if one_model and selection.reaches(planned):
             yield Asked(planned)
 
 

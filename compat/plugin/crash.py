@@ -27,12 +27,12 @@ def judge_crash(session: CompatSession, report: pytest.TestReport, worker: str, 
     if start is None:
         return
     case = CaseId.parse(start.case)
-    spec = next((spec for spec in session.specs if spec.id == case.model), None)
-    expectation = None if spec is None else session.failures.expected(spec, case)
+    entry = next((entry for entry in session.entries if entry.id == case.model), None)
+    expectation = None if entry is None else session.failures.expected(entry, case)
     result = conclude_crash(how, expectation)
     report.when = "call"
     report.compat = session.recorder.write_crash(  # type: ignore[attr-defined]
-        start, case, "" if spec is None else spec.family, report.nodeid, result
+        start, case, "" if entry is None else entry.family, report.nodeid, result
     )
     if result.outcome is Outcome.KNOWN_FAILURE:
         report.outcome = "skipped"

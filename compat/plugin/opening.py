@@ -23,10 +23,13 @@ def open_planned(
     policy = Policy(trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle)
     with in_stage(Stage.REQUIREMENTS):
         # Judged before torch is imported: what can't run here is said at once.
-        require(planned.target, planned.spec, session.host, policy)
+        for target, spec in planned.parts:
+            require(target, spec, session.host, policy)
 
     from compat.loading.load import LoadOptions
     from compat.loading.open import Opening, open_subject
+    from compat.loading.open_pair import open_pair
+    from compat.registry.pair import PairSpec
 
     opening = Opening(
         host=session.host,
@@ -40,4 +43,6 @@ def open_planned(
         },
         announce=session.announce,
     )
+    if isinstance(planned.spec, PairSpec):
+        return open_pair(planned.target, planned.spec, opening)
     return open_subject(planned.target, planned.spec, opening)

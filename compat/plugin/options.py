@@ -49,6 +49,15 @@ def add_options(parser: pytest.Parser) -> None:
         "checkpoint that need not be in it. Repeatable.",
     )
     add(
+        "--compat-pair",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("SOURCE", "TARGET"),
+        help="test whether the states of one model can be carried into another, each given by "
+        "id, alias or slug. Repeatable.",
+    )
+    add(
         "--compat-families",
         metavar="NAMES",
         help="test the models of these families, comma-separated.",
@@ -127,6 +136,7 @@ def read_options(config: pytest.Config) -> Options:
         modes=None if modes is None else parse_names(Mode, modes, "--compat-modes"),
         wrappers=_wrappers(get("--compat-wrapper")),
         models=names,
+        pairs=tuple((source, target) for source, target in get("--compat-pair")),
         families=_list(get("--compat-families")),
         per_family=get("--compat-per-family"),
     )

@@ -206,9 +206,9 @@ class Recorder:
         )
 
     def _reproduce(self, node_id: str) -> str:
-        options = [
-            f"--compat-model {shlex.quote(str(folder))}" for folder in self._session.options.folders
-        ]
+        given = self._session.options
+        options = [f"--compat-model {shlex.quote(str(folder))}" for folder in given.folders]
+        options += [f"--compat-pair {shlex.join(pair)}" for pair in given.request.pairs]
         command = " ".join(["pytest", shlex.quote(node_id), *options])
         return self.redactor.text(command)
 

@@ -13,7 +13,7 @@ from compat.plugin.options import Options, read_options
 from compat.plugin.stash import CHECKS, OPENER, SESSION
 from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
 from compat.targets import Device
-from compat.targets.selection import SelectionError, narrow
+from compat.targets.selection import SelectionError, entries_with, narrow, requested_pairs
 
 if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compat.plugin.recording import Recorder
     from compat.plugin.stash import Opener
     from compat.registry.failures import FailureIndex
+    from compat.registry.pair import Entry, PairSpec
     from compat.registry.spec import ModelSpec, Registry
     from compat.targets.devices import Host
 
@@ -88,19 +89,29 @@ class CompatSession:
             raise SelectionError(f"--compat-model: {error}") from error
 
     @cached_property
-    def models(self) -> frozenset[str] | None:
-        """Ids of the models that the run is narrowed to; None: all of the registry."""
-        request = self.options.request
-        narrowed = request.models or request.families or request.per_family is not None
-        if not narrowed:
-            return frozenset(spec.id for spec in self.local) if self.local else None
-        chosen = narrow(self.registry, request)
-        return frozenset(spec.id for spec in (*chosen, *self.local))
+    def pairs(self) -> tuple[PairSpec, ...]:
+        """The pairs asked for by name. Raises SelectionError for an unknown model."""
+        return requested_pairs(self.registry, self.options.request)
 
     @cached_property
-    def specs(self) -> tuple[ModelSpec, ...]:
-        """Every model there is: the registry's, then the given folders."""
-        return (*self.registry.models, *self.local)
+    def models(self) -> frozenset[str] | None:
+        """Ids of the models and pairs that the run is narrowed to; None: all of the registry."""
+        request = self.options.request
+        given = frozenset((*(spec.id for spec in self.local), *(pair.id for pair in self.pairs)))
+        narrowed = request.models or request.families or request.per_family is not None
+        if not narrowed:
+            return given or None
+        return given.union(spec.id for spec in narrow(self.registry, request))
+
+    @cached_property
+    def listed(self) -> tuple[Entry, ...]:
+        """Every model and pair of the registry, and the other pairs that were asked for."""
+        return entries_with(self.registry, self.pairs)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """All there is to test: what is listed, then the given folders."""
+        return (*self.listed, *self.local)
 
     @cached_property
     def mark_names(self) -> frozenset[str]:
@@ -182,6 +193,7 @@ class CompatSession:
             ("weights", request.weights),
             ("modes", request.modes),
             ("models", request.models),
+            ("pairs", [" to ".join(pair) for pair in request.pairs]),
             ("families", request.families),
         ):
             parts.append(f"{what} {', '.join(sorted(names))}" if names else "")
@@ -201,13 +213,20 @@ class CompatSession:
 
     def write_report(self) -> None:
         """Write the report of this run where it was asked for. Raises OSError."""
+        from compat.registry.pair import entries_of
         from compat.report import write_report
 
         if self.options.report is None or not self.recorder.writer.written:
             return
         registry = self.registry
-        if self.local:
-            registry = registry.model_copy(update={"models": self.specs})
+        added = [pair for pair in self.pairs if pair not in entries_of(registry)]
+        if self.local or added:
+            registry = registry.model_copy(
+                update={
+                    "models": (*registry.models, *self.local),
+                    "pairs": (*registry.pairs, *(pair.row for pair in added)),
+                }
+            )
         folder = self.recorder.writer.path.parent
         write_report(folder, registry, self.options.report, checks=tuple(self.catalogue))
 

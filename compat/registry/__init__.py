@@ -14,7 +14,7 @@ from compat.registry.load import (
     load_registry,
     parse_registry,
 )
-from compat.registry.pair import Entry, PairSpec, entries_of, models_of, pair_named, pairs_of
+from compat.registry.pair import Entry, PairSpec, entries_of, pair_named, pairs_of
 from compat.registry.spec import (
     KnownFailure,
     ModelClass,
@@ -44,7 +44,6 @@ __all__ = [
     "explains",
     "installed_packages",
     "load_registry",
-    "models_of",
     "pair_named",
     "pairs_of",
     "parse_registry",

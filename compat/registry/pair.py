@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from compat.registry.spec import ARROW, KnownFailure, ModelSpec, Registry
+from compat.registry.spec import ARROW, KnownFailure, ModelSpec, PairRow, Registry
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,18 @@ class PairSpec:
         return f"{self.source.id}{ARROW}{self.target.id}"
 
     @property
+    def models(self) -> tuple[ModelSpec, ModelSpec]:
+        """Both models."""
+        return (self.source, self.target)
+
+    @property
+    def row(self) -> PairRow:
+        """It as models.yaml lists pairs."""
+        return PairRow(
+            source=self.source.id, target=self.target.id, known_failures=self.known_failures
+        )
+
+    @property
     def slug(self) -> str:
         """`source-to-target`, of slugs: what test ids show."""
         return f"{self.source.slug}-to-{self.target.slug}"
@@ -38,16 +50,6 @@ class PairSpec:
 
 Entry = ModelSpec | PairSpec
 """What targets are planned for."""
-
-
-def models_of(entry: Entry) -> tuple[ModelSpec, ...]:
-    """The models that are loaded for an entry: itself, or both ends of a pair."""
-    return (entry.source, entry.target) if isinstance(entry, PairSpec) else (entry,)
-
-
-def ends_of(identifier: str) -> tuple[str, ...]:
-    """The ids of the models in the id of a model or of a pair."""
-    return tuple(identifier.split(ARROW))
 
 
 def pairs_of(registry: Registry) -> Iterator[PairSpec]:

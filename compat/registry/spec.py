@@ -211,6 +211,11 @@ class ModelSpec(Frozen):
     line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")
 
     @property
+    def models(self) -> tuple[ModelSpec]:
+        """Itself: what is loaded for it, as a pair has two of them."""
+        return (self,)
+
+    @property
     def model_type(self) -> str:
         """The `model_type` of its config."""
         return str(self.config["model_type"])

@@ -3,6 +3,7 @@
 from compat.subject.config_subject import ConfigSubject
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.notes import Notes
+from compat.subject.pair import PairSubject
 from compat.subject.pristine import NotPristineError
 from compat.subject.runs import Reference, StreamRun
 from compat.subject.subject import Subject
@@ -13,6 +14,7 @@ __all__ = [
     "Inputs",
     "NotPristineError",
     "Notes",
+    "PairSubject",
     "Reference",
     "StreamRun",
     "Subject",

@@ -2,7 +2,7 @@
 
 from compat.targets.checkpoint import Checkpoint, Lesson, Shape
 from compat.targets.mode import CPU_MODES, GPU_MODES, Mode, ModeTraits
-from compat.targets.target import BARE, Case, Device, Target, Weights
+from compat.targets.target import BARE, Case, Device, Kind, Target, Weights
 
 __all__ = [
     "BARE",
@@ -11,6 +11,7 @@ __all__ = [
     "Case",
     "Checkpoint",
     "Device",
+    "Kind",
     "Lesson",
     "Mode",
     "ModeTraits",

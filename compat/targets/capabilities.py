@@ -5,20 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compat.targets.mode import Mode
-from compat.targets.target import Target, Weights
+from compat.targets.target import BARE, Kind, Target, Weights
 
 if TYPE_CHECKING:
+    from compat.registry.pair import Entry
     from compat.registry.spec import ModelSpec
 
 SEQ2SEQ = "seq2seq"
 HALF_DTYPES = frozenset({"bfloat16", "float16"})
 
 
-def known_capabilities(spec: ModelSpec, target: Target) -> dict[str, bool]:
-    """Capabilities whose presence or absence is certain from `spec` and `target` alone.
+def known_capabilities(entry: Entry, target: Target) -> dict[str, bool]:
+    """Capabilities whose presence or absence is certain from `entry` and `target` alone.
 
-    A name that is not a key is unknown here: the subject decides once the target is loaded.
+    A name that is not a key is unknown here: the subject decides once the target is loaded. A
+    pair has a capability where both its models have it.
     """
+    judged = [_of_model(spec, target) for spec in entry.models]
+    known: dict[str, bool] = {}
+    for name in {name for one in judged for name in one}:
+        found = [one.get(name) for one in judged]
+        if False in found:
+            known[name] = False
+        elif None not in found:
+            known[name] = True
+    return known
+
+
+def _of_model(spec: ModelSpec, target: Target) -> dict[str, bool]:
     known = {
         str(spec.model_class): True,
         "decoder-only": spec.model_class != SEQ2SEQ,
@@ -42,12 +56,19 @@ def _is_quantized(spec: ModelSpec, target: Target) -> bool:
     return stored and target.mode is Mode.NATIVE
 
 
-def makes_sense(spec: ModelSpec, target: Target) -> bool:
-    """Whether `target` is a way to load `spec` at all.
+def makes_sense(entry: Entry, target: Target) -> bool:
+    """Whether `target` is a way to load `entry` at all.
 
     Stored-as-is loading means nothing for a twin, which is stored in full precision; and a
-    checkpoint that is stored quantized cannot be quantized once more.
+    checkpoint that is stored quantized cannot be quantized once more. A pair has no config of its
+    own, and no wrapper goes around two models.
     """
+    if target.kind is Kind.PAIR and (target.weights is Weights.CONFIG or target.wrapper != BARE):
+        return False
+    return all(_makes_sense(spec, target) for spec in entry.models)
+
+
+def _makes_sense(spec: ModelSpec, target: Target) -> bool:
     if target.mode is Mode.NATIVE:
         return target.weights in (Weights.HUB, Weights.LOCAL)
     stored_quantized = spec.checkpoint.quantization is not None and target.weights is Weights.HUB

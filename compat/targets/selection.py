@@ -18,6 +18,7 @@ from compat.targets.plan import REGISTRY_WEIGHTS, PlannedTarget, plan_targets
 from compat.targets.target import BARE, Device, Weights
 
 if TYPE_CHECKING:
+    from compat.registry.pair import Entry, PairSpec
     from compat.registry.spec import ModelSpec, Registry
 
 Predicate = Callable[[frozenset[str]], bool]
@@ -42,6 +43,8 @@ class Request:
     wrappers: tuple[str, ...] = (BARE,)
     models: tuple[str, ...] = ()
     """Ids, aliases or slugs."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Source and target, each an id, alias or slug."""
     families: tuple[str, ...] = ()
     per_family: int | None = None
     """Only the first so many models of each family."""
@@ -60,7 +63,8 @@ class Selection:
     """Whether the expression speaks of marks known here alone. Where it does not, others may add
     the mark later, and nothing of the base set is left out on its account."""
     models: frozenset[str] | None = None
-    """Ids that the run is narrowed to; None: every model."""
+    """Ids of models and pairs that the run is narrowed to; None: all. A pair both of whose models
+    are among them is among them too."""
     named: frozenset[str] = frozenset()
     """`slug-weights-device-mode` of targets that were named one by one: in, whatever else holds."""
     _decided: dict[tuple[Weights, Device, Mode, str], bool] = field(
@@ -68,16 +72,17 @@ class Selection:
     )
 
     def targets(
-        self, specs: Iterable[ModelSpec], local: Iterable[ModelSpec] = ()
+        self, entries: Iterable[Entry], local: Iterable[ModelSpec] = ()
     ) -> Iterator[PlannedTarget]:
         """The targets that some case of this selection may be on, in plan order.
 
-        `specs` are entries of the registry, `local` those made for folders of this machine.
+        `entries` are models and pairs of the registry, `local` models made for folders of this
+        machine.
         """
         weights, devices = self._worth_planning()
         wrappers = self.request.wrappers
         planned = chain(
-            plan_targets(specs, weights=weights, devices=devices, wrappers=wrappers),
+            plan_targets(entries, weights=weights, devices=devices, wrappers=wrappers),
             plan_targets(local, weights=(Weights.LOCAL,), devices=devices, wrappers=wrappers),
         )
         # An area can make an expression true, so no target may be judged without one.
@@ -100,7 +105,9 @@ class Selection:
         if self.named and target.load_part in self.named:
             return True
         if self.models is not None and target.model not in self.models:
-            return False
+            ends = {spec.id for spec in planned.spec.models}
+            if not ends <= self.models:
+                return False
         key = (target.weights, target.device, target.mode, area)
         if key not in self._decided:
             self._decided[key] = self._decide(planned, area)
@@ -163,6 +170,30 @@ def narrow(registry: Registry, request: Request) -> tuple[ModelSpec, ...]:
     if request.per_family is not None:
         chosen = tuple(_first_of_each_family(chosen, request.per_family))
     return chosen
+
+
+def requested_pairs(registry: Registry, request: Request) -> tuple[PairSpec, ...]:
+    """The pairs that `request` names, each once.
+
+    Raises SelectionError for a model that the registry does not have.
+    """
+    from compat.registry.pair import pair_named
+    from compat.registry.spec import UnknownModelError
+
+    try:
+        pairs = [pair_named(registry, source, target) for source, target in request.pairs]
+    except UnknownModelError as error:
+        raise SelectionError(f"--compat-pair: {error}") from error
+    return tuple({pair.id: pair for pair in pairs}.values())
+
+
+def entries_with(registry: Registry, pairs: Iterable[PairSpec]) -> tuple[Entry, ...]:
+    """Every model and pair of `registry`, then those of `pairs` that it does not list."""
+    from compat.registry.pair import entries_of
+
+    listed = entries_of(registry)
+    ids = {entry.id for entry in listed}
+    return (*listed, *(pair for pair in pairs if pair.id not in ids))
 
 
 def _model(registry: Registry, name: str) -> ModelSpec:

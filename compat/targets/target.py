@@ -32,17 +32,40 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
+class Kind(StrEnum):
+    """What a target is about, and a check."""
+
+    MODEL = "model"
+    PAIR = "pair"
+
+    @classmethod
+    def of(cls, model: str) -> Kind:
+        """The kind of what has this id; no hub id has an arrow in it."""
+        from compat.registry.spec import ARROW  # pydantic is not for runs without a target
+
+        return cls.PAIR if ARROW in model else cls.MODEL
+
+
 @dataclass(frozen=True)
 class Target:
-    """Model x weights x device x mode x wrapper: the unit that is loaded once."""
+    """Model x weights x device x mode x wrapper: the unit that is loaded once.
+
+    In the place of a model may stand a pair: both its models are loaded in the same way.
+    """
 
     model: str
-    """Hub id (`organisation/name`); for local weights the checkpoint folder's name."""
+    """Hub id (`organisation/name`); for local weights the checkpoint folder's name; of a pair
+    `source->target`."""
     slug: str
     weights: Weights
     device: Device
     mode: Mode
     wrapper: str = BARE
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a model or a pair."""
+        return Kind.of(self.model)
 
     @property
     def id(self) -> str:

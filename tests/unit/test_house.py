@@ -20,6 +20,7 @@ FLOORS = {
     "anatomy": 1,
     "targets": 2,
     "interventions": 2,
+    "pairs": 2,
     "results": 3,
     "subject": 4,
     "weights": 4,

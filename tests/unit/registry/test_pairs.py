@@ -15,7 +15,6 @@ from compat.registry import (
     default_registry_path,
     entries_of,
     load_registry,
-    models_of,
     pair_named,
     pairs_of,
     parse_registry,
@@ -54,7 +53,7 @@ def test_a_pair_is_named_after_its_ends_in_order(registry: Registry) -> None:
 
 
 def test_pairs_stand_behind_the_models(registry: Registry) -> None:
-    assert [len(models_of(entry)) for entry in entries_of(registry)] == [1, 1, 2, 2]
+    assert [len(entry.models) for entry in entries_of(registry)] == [1, 1, 2, 2]
 
 
 def test_a_registry_without_pairs_has_none(two_models: str) -> None:

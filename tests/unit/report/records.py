@@ -20,7 +20,7 @@ from compat.results.record import (
     Record,
     RunRecord,
 )
-from compat.targets import CPU_MODES, Device, Mode, Target, Weights
+from compat.targets import CPU_MODES, Device, Kind, Mode, Target, Weights
 
 HOSTILE = (
     "<script>alert('boom')</script>",
@@ -39,6 +39,7 @@ class FakeCheck:
     area: str
     summary: str
     needs: frozenset[str] = frozenset()
+    kind: Kind = Kind.MODEL
 
     def applies(self, mode: Mode, weights: Weights) -> bool:
         return (mode is Mode.META) is (self.area == "structure")

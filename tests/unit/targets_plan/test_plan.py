@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from compat.registry.load import default_registry_path, load_registry
-from compat.targets import Device, Mode, Weights
+from compat.targets import Device, Kind, Mode, Weights
 from compat.targets.plan import plan_cases, plan_targets
 
 REGISTRY = load_registry(default_registry_path())
@@ -18,6 +18,7 @@ class FakeCheck:
     name: str = "answers"
     area: str = "forward"
     needs: frozenset[str] = frozenset()
+    kind: Kind = Kind.MODEL
 
     def applies(self, mode: Mode, weights: Weights) -> bool:
         return (mode is Mode.META) == (weights is Weights.CONFIG)
