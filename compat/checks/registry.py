@@ -118,11 +118,15 @@ _AREA_MODULES = (
     "hooks",
     "gates",
     "skip_connections",
+    "pruning",
+    "agency",
     "precision",
     "offload",
     "calibration",
     "persistence",
     "quality",
+    "memory",
+    "pairs",
 )
 
 

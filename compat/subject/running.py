@@ -123,6 +123,21 @@ class RunningModel(Notes):
         longest = self.text.start
         return [self.text.inputs.first(length) for length in (longest, longest // 2, 3)]
 
+    def read(self, texts: Sequence[str], *, equally_long: bool = False) -> list[Inputs]:
+        """Texts of one's own as the model reads them, an encoder-decoder in its encoder.
+
+        `equally_long` cuts them to the tokens of the shortest, so that no length tells them apart.
+        """
+        rows = [list(self.tokenizer(text)["input_ids"]) for text in texts]
+        if not self.has_encoder:
+            end = self.tokenizer.eos_token_id
+            rows = [row[:-1] if len(row) > 1 and row[-1] == end else row for row in rows]
+        length = min(map(len, rows)) if equally_long else None
+        streams = [torch.tensor([row[:length]]) for row in rows]
+        if self.has_encoder:
+            return [Inputs.of(self.text.prompt().ids, stream) for stream in streams]
+        return [Inputs.of(stream) for stream in streams]
+
     def batch(self, rows: Sequence[Inputs]) -> Inputs:
         """One batch of single rows, padded on the left: generation goes on at the right.
 

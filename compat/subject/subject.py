@@ -20,6 +20,7 @@ from compat.subject.calibration import Calibration, MeanActivation, calibrate, f
 from compat.subject.capabilities import CAPABILITIES
 from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
+from compat.subject.memory import MeasuredMemory, PredictedMemory, measure, predict
 from compat.subject.pristine import Snapshot, fingerprint
 from compat.subject.prompts import CALIBRATION
 from compat.subject.runs import Reference, StreamRun, cached_keys
@@ -122,7 +123,7 @@ class Subject(AdaptableModel):
     @cached_property
     def calibration(self) -> Calibration:
         """The mean activations of ten prompts that say different things."""
-        return self.calibrate(self.batch([self.read(prompt) for prompt in CALIBRATION]))
+        return self.calibrate(self.batch(self.read(CALIBRATION)))
 
     @cached_property
     def cached_key_value_heads(self) -> int:
@@ -159,6 +160,16 @@ class Subject(AdaptableModel):
         if self._store is None:
             raise NotApplicable("nothing here loads what it was saved as")
         return save_and_reload(self, self._store)
+
+    @cached_property
+    def predicted_memory(self) -> PredictedMemory:
+        """What its config says that it takes. Raises NotApplicable where that can't be known."""
+        return predict(self)
+
+    @cached_property
+    def measured_memory(self) -> MeasuredMemory:
+        """What the forward that is predicted took."""
+        return measure(self)
 
     # What a check may do to it
 

@@ -34,10 +34,12 @@ AREAS = (
     "hooks",
     "gates",
     "skip_connections",
+    "agency",
     "families",
     "gradients",
     "precision",
     "offload",
+    "calibration",
     "persistence",
     "quality",
 )
