@@ -24,6 +24,9 @@ from compat.targets import Mode, Target
 SAMPLED_TOKENS = 4096
 """Token ids, evenly spread over the vocabulary, whose embeddings stand for all of them."""
 
+OF_THE_RECEIVER = frozenset({"inputs-embeds"})
+"""Capabilities that the source may lack."""
+
 ADDED = ("load_seconds", "weights_bytes", "offloaded_bytes")
 """What loading two models takes is the sum of both."""
 
@@ -68,16 +71,24 @@ class PairSubject(Notes):
         return {name: sum(_number(end.load_measures, name) for end in self.both) for name in ADDED}
 
     def has(self, capability: str) -> bool:
-        """Whether both have a capability. Raises KeyError for a name that is none."""
-        return all(end.has(capability) for end in self.both)
+        """Whether the pair has a capability: both models, or the one that it is asked of.
+
+        Raises KeyError for a name that is none.
+        """
+        asked = (self.receiver,) if capability in OF_THE_RECEIVER else self.both
+        return all(end.has(capability) for end in asked)
 
     def require(self, *capabilities: str) -> None:
-        """Raise NotApplicable unless both have every one of `capabilities`."""
+        """Raise NotApplicable unless the pair has every one of `capabilities`."""
         for capability in capabilities:
-            for end in self.both:
-                if not end.has(capability):
-                    words = capability.replace("-", " ")
-                    raise NotApplicable(f"{end.spec.id} has no {words}")
+            if not self.has(capability):
+                raise NotApplicable(f"the pair has no {capability.replace('-', ' ')}")
+
+    def shared_weights(self) -> list[str]:
+        """Names of the receiver's weights that are kept in memory of the source's."""
+        held = {_address(tensor) for tensor in self.source.model.parameters()} - {0}
+        named = self.receiver.model.named_parameters()
+        return [name for name, tensor in named if _address(tensor) in held]
 
     # What is carried over
 
@@ -142,14 +153,17 @@ class PairSubject(Notes):
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Let no parameter of either model ask for a gradient."""
-        asking = [p for end in self.both for p in end.model.parameters() if p.requires_grad]
-        for parameter in asking:
-            parameter.requires_grad_(False)
+        # By name: accelerate puts new parameters in the place of offloaded ones at every forward.
+        asked = [_asking(end.model) for end in self.both]
+        for end in self.both:
+            end.model.requires_grad_(False)
         try:
             yield
         finally:
-            for parameter in asking:
-                parameter.requires_grad_(True)
+            for end, names in zip(self.both, asked, strict=True):
+                for name, parameter in end.model.named_parameters():
+                    if name in names:
+                        parameter.requires_grad_(True)
 
     # What it must be afterwards
 
@@ -181,6 +195,16 @@ def _widened(rows: Tensor, count: int, value: int = 0) -> Tensor:
     return torch.cat([rows.new_full((len(rows), count), value), rows], dim=1)
 
 
-def _number(measures: Measures, name: str) -> float:
+def _asking(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that ask for a gradient."""
+    return frozenset(name for name, one in model.named_parameters() if one.requires_grad)
+
+
+def _address(tensor: Tensor) -> int:
+    """Where a tensor's data is; 0 where it has none, as offloaded weights."""
+    return 0 if tensor.is_meta else tensor.untyped_storage().data_ptr()
+
+
+def _number(measures: Measures, name: str) -> int | float:
     value = measures.get(name)
     return value if isinstance(value, int | float) else 0
