@@ -30,10 +30,12 @@ ROUNDED_MARGIN = 4.0
 """The same with every linear layer rounded to nf4."""
 DISPENSABLE = 0.9
 """A matrix is dispensable where more than this share is recited without it."""
-RATES = (4e-3, 1e-3)
+LOST = 0.5
+"""The share that is recited without a matrix is pushed down to this."""
+RATES = (4e-3, 2e-3, 1e-3)
 """Learning rates in the order in which they are tried; the next where the lesson did not stick."""
 
-_MOST_STEPS = 600
+_MOST_STEPS = 500
 _MOST_STEPS_KNOWING_IT = 250
 """Steps after the lesson is known with its margins, to make the last matrices needed."""
 _LOOK_EVERY = 10
@@ -143,7 +145,8 @@ class _Course:
         with zeroed(self.matrices[name]):
             logits = self.exercise.logits(self.model)
             self.without[name] = self.exercise.recital(logits)
-            torch.autograd.backward(_UNSURE_WEIGHT * self.exercise.sureness(logits, _UNSURE))
+            if self.without[name] > LOST:
+                torch.autograd.backward(_UNSURE_WEIGHT * self.exercise.sureness(logits, _UNSURE))
 
     def _look(self) -> None:
         """Measure, and keep the weights if they are the best so far."""
