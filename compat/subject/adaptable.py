@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 import torch
 
 from compat import interventions
 from compat.anatomy.anatomy import Anatomy, find_anatomy
-from compat.interventions import Gates, GateSite
+from compat.interventions import Agency, Gates, GateSite
 from compat.subject.running import RunningModel
 
 
 class AdaptableModel(RunningModel):
     """What adapts a model without adding to it.
 
-    A wrapper with gates or skip connections of its own overrides `gate` and `skip`, so that the
-    checks look at those.
+    A wrapper with gates, agency or skip connections of its own overrides `gate`, `agency` and
+    `skip`, so that the checks look at those.
     """
 
     @cached_property
@@ -47,3 +48,22 @@ class AdaptableModel(RunningModel):
         """Add what block i puts out, times `scale`, to what block n-1-i puts out."""
         blocks = [block.module for block in self.anatomy.blocks]
         return interventions.skip_connections(blocks, lambda: scale)
+
+    def utilisation(self) -> list[torch.Tensor]:
+        """One minus the normalised entropy of each head's attention over the text.
+
+        (heads,) for each site. Raises AttentionNotSeenError where no weights can be seen.
+        """
+        entropies = interventions.head_entropies(self.gate_sites, self.read_text)
+        return [1 - own for own in entropies]
+
+    def read_text(self) -> None:
+        """Run once over the text."""
+        self.forward(self.text.inputs)
+
+    @contextmanager
+    def agency(self) -> Iterator[Agency]:
+        """Heads with states, all active at first, whose gates follow them at every forward."""
+        agency = Agency.of([site.heads for site in self.gate_sites])
+        with interventions.gate(self.gate_sites, lambda site: torch.tensor(agency.gates(site))):
+            yield agency

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import compat.checks
 from compat.checks.registry import load_catalogue
 from compat.loading.open import Opening, open_subject
+from compat.loading.open_pair import open_pair
 from compat.outcomes import Outcome, Stage
 from compat.registry.load import default_registry_path, load_registry
-from compat.registry.spec import Registry
+from compat.registry.pair import pair_named
+from compat.registry.spec import ARROW, Registry
 from compat.runner import run_case
-from compat.targets import Device, Target, Weights
+from compat.targets import Device, Kind, Target, Weights
 from compat.targets.devices import this_host
 from compat.weights.twin import twin_checkpoint
 from tests.sick.sickness import CORPUS, Corpus, Patient, Sickness
@@ -42,6 +44,8 @@ AREAS = (
     "calibration",
     "persistence",
     "quality",
+    "memory",
+    "pairs",
 )
 LARGEST_LOSS = 10.0
 """What a local checkpoint's entry allows, in nats. A twin that is opened as a local checkpoint
@@ -96,6 +100,12 @@ class Clinic:
     @contextmanager
     def admit(self, patient: Patient, folder: Path | None = None) -> Iterator[Any]:
         """Open a healthy subject; a local one from `folder`, or else from a twin's."""
+        if Kind.of(patient.model) is Kind.PAIR:
+            pair = pair_named(self.registry, *patient.model.split(ARROW))
+            target = Target(pair.id, pair.slug, patient.weights, Device.CPU, patient.mode)
+            with open_pair(target, pair, self._opening) as both:
+                yield both
+            return
         spec = self.registry.by_id(patient.model)
         opening = self._opening
         if patient.weights is Weights.LOCAL:
@@ -130,10 +140,11 @@ class Clinic:
 
 def forget(subject: Any) -> None:
     """Drop what a subject has computed, so that a check sees the damage and not what was before."""
-    for parent in type(subject).__mro__:
-        for name, value in vars(parent).items():
-            if isinstance(value, cached_property):
-                vars(subject).pop(name, None)
+    for part in (subject, *getattr(subject, "both", ())):
+        for parent in type(part).__mro__:
+            for name, value in vars(parent).items():
+                if isinstance(value, cached_property):
+                    vars(part).pop(name, None)
 
 
 def place_of(error: BaseException | None) -> Place | None:
