@@ -50,10 +50,10 @@ def test_a_twin_is_a_whole_checkpoint(spec_of: SpecOf, twins: Path) -> None:
     }
 
 
-def test_it_is_taught_once_and_then_found(spec_of: SpecOf, twins: Path) -> None:
+def test_it_is_taught_once_and_then_found(spec_of: SpecOf, tmp_path: Path) -> None:
     said: list[str] = []
-    first = twin_checkpoint(spec_of("llama-3.2-1b"), cache=twins, announce=said.append)
-    again = twin_checkpoint(spec_of("llama-3.2-1b"), cache=twins, announce=said.append)
+    first = twin_checkpoint(spec_of("llama-3.2-1b"), cache=tmp_path, announce=said.append)
+    again = twin_checkpoint(spec_of("llama-3.2-1b"), cache=tmp_path, announce=said.append)
     assert said == ["teaching a llama twin for meta-llama/Llama-3.2-1B"]
     assert first == again
 
