@@ -17,6 +17,7 @@ LLAMA_CHAT = "llama-3.2-1b-instruct"
 JAMBA = "ai21-jamba-1.5-mini"
 T5 = "t5-small"
 GEMMA_WITH_VISION = "gemma-3-4b-pt"
+LLAMA_TO_MISTRAL = "llama-3.2-1b-instruct->mistral-7b-instruct-v0.3"
 
 
 @dataclass(frozen=True, order=True)
