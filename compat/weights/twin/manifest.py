@@ -45,6 +45,9 @@ class Manifest:
     model: str
     key: str
     shape_key: str
+    """Models with the same one share their weights."""
+    recipe: str
+    """Hash of the source that made it."""
     versions: dict[str, str]
     cpu: str
     lesson: Lesson

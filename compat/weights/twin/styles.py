@@ -66,7 +66,6 @@ class TextEnds:
 
 _BPE = TokenizerKind.BYTE_LEVEL_BPE
 _SENTENCEPIECE = TokenizerKind.SENTENCEPIECE_BPE
-_EOS_ONLY = {"eos": Slot.EOS}
 _EOS_FOR_ALL = {"bos": Slot.EOS, "eos": Slot.EOS, "unk": Slot.EOS}
 _FULL = {"bos": Slot.BOS, "eos": Slot.EOS, "pad": Slot.PAD, "unk": Slot.UNK}
 _CHATML = {Slot.TURN_START: "<|im_start|>", Slot.TURN_END: "<|im_end|>"}
@@ -161,9 +160,6 @@ STYLES: tuple[Style, ...] = (
         families=("bart",), prefix=(Slot.BOS,), suffix=(Slot.EOS,),
         names=_PADDED_ANGLES | {Slot.MASK: "<mask>"},
         roles=_FULL | {"mask": Slot.MASK},
-    ),
-    Style(
-        kind=_BPE, begins_as_it_ends=True, names={Slot.EOS: "<|endoftext|>"}, roles=_EOS_FOR_ALL
     ),
     Style(kind=_BPE, names={Slot.EOS: "<|endoftext|>"}, roles=_EOS_FOR_ALL),
     Style(

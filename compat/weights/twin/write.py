@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from compat.registry.spec import ModelSpec
 from compat.weights.twin.draft import Draft
-from compat.weights.twin.key import cpu, twin_key, versions
+from compat.weights.twin.key import cpu, recipe, twin_key, versions
 from compat.weights.twin.manifest import Manifest, file_hash
 from compat.weights.twin.shapes import WEIGHTS_FILE, TaughtShape, taught_shape
 from compat.weights.twin.slots import Slot
@@ -127,6 +127,7 @@ def _manifest(draft: Draft, shape: TaughtShape, folder: Path) -> Manifest:
         model=draft.spec.id,
         key=twin_key(draft.spec),
         shape_key=draft.shape_key,
+        recipe=recipe(),
         versions=versions(),
         cpu=cpu(),
         lesson=draft.lesson,
