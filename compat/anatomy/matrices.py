@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
+import torch
 from torch import nn
 
 from compat.anatomy.attention import is_linear
@@ -62,7 +64,7 @@ def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> 
     """
     kept = kept_in_float32(model)
     quantized = [matrix for matrix in matrices(model) if matrix.quantized]
-    total = sum(_quantized_bytes(matrix, scheme) for matrix in quantized)
+    total = sum(quantized_bytes(matrix, scheme) for matrix in quantized)
     # Offloaded weights have no storage by which tied ones could be told: their names do it.
     tied: dict[str, str] = getattr(model, "all_tied_weights_keys", {})
     seen: set[int] = set()
@@ -76,21 +78,47 @@ def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> 
     return total
 
 
-def _quantized_bytes(matrix: Matrix, scheme: str | None) -> int:
+def quantizable(model: Any) -> Iterator[Matrix]:
+    """The matrices that transformers replaces by bitsandbytes' layers when it loads quantized.
+
+    By its own rule: modules whose class is exactly `nn.Linear`, and `Conv1D`, but for the head,
+    for tied weights and for what the model's class keeps in float32.
+    """
+    from transformers.pytorch_utils import Conv1D
+    from transformers.quantizers.base import HfQuantizer
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    kept = HfQuantizer.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
+    for path, module in model.named_modules():
+        if isinstance(module, Conv1D):
+            width, rows = module.weight.shape
+        elif type(module) is nn.Linear:
+            rows, width = module.weight.shape
+        else:
+            continue
+        if should_convert_module(path, kept):
+            name = type(module).__name__
+            yield Matrix(f"{path}.weight", name, rows * width, rows, quantized=True)
+
+
+def quantized_bytes(matrix: Matrix, scheme: str | None) -> int:
+    """Bytes of a matrix in 8 or 4 bit: its codes, scales and code book."""
     size = math.ceil(matrix.elements * BYTES_PER_ELEMENT[scheme or "int8"])
     return size + (4 * matrix.rows if scheme == "int8" else CODE_BOOK_BYTES)
 
 
-def kept_in_float32(model: nn.Module) -> frozenset[str]:
+def kept_in_float32(model: nn.Module, asked: torch.dtype | None = None) -> frozenset[str]:
     """Names of the weights that the model's own class keeps in float32, whatever is asked.
 
     transformers 5 names the modules in `_keep_in_fp32_modules`, which binds in float16 only, and
-    `_keep_in_fp32_modules_strict`, which always binds.
+    `_keep_in_fp32_modules_strict`, which always binds. With the dtype that is `asked` for, only
+    those that are kept from it.
     """
+    attributes = ["_keep_in_fp32_modules_strict"]
+    if asked in (None, torch.float16):
+        attributes.append("_keep_in_fp32_modules")
     patterns = {
-        pattern
-        for attribute in ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
-        for pattern in getattr(model, attribute, None) or ()
+        pattern for attribute in attributes for pattern in getattr(model, attribute, None) or ()
     }
     return frozenset(
         name for name, _ in model.named_parameters() if any(pattern in name for pattern in patterns)

@@ -12,6 +12,7 @@ from torch import nn
 
 from compat import interventions
 from compat.anatomy.anatomy import text_config
+from compat.anatomy.fake_forward import PredictedForward, PredictedMemory
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
@@ -20,7 +21,7 @@ from compat.subject.calibration import Calibration, MeanActivation, calibrate, f
 from compat.subject.capabilities import CAPABILITIES
 from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
-from compat.subject.memory import MeasuredMemory, PredictedMemory, measure, predict
+from compat.subject.memory import MeasuredMemory, forward_of, measure, predict
 from compat.subject.pristine import Snapshot, fingerprint
 from compat.subject.prompts import CALIBRATION
 from compat.subject.runs import Reference, StreamRun, cached_keys
@@ -165,6 +166,11 @@ class Subject(AdaptableModel):
     def predicted_memory(self) -> PredictedMemory:
         """What its config says that it takes. Raises NotApplicable where that can't be known."""
         return predict(self)
+
+    @property
+    def predicted_forward(self) -> PredictedForward:
+        """The part of it that a forward takes. Raises NotApplicable where that depends on data."""
+        return forward_of(self.predicted_memory)
 
     @cached_property
     def measured_memory(self) -> MeasuredMemory:
