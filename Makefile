@@ -21,7 +21,7 @@ env: $(STAMP)  ## create the pinned environment
 
 report: $(STAMP)  ## run every check on the twins of the whole registry and write reports/index.html
 	@echo "==> teaching the twins that are not in the cache yet"
-	@$(BIN)/compat twin --all
+	@$(BIN)/compat twin --all --workers $(WORKERS)
 	@echo "==> running every check in every mode on $(WORKERS) workers"
 	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-report
 

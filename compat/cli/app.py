@@ -75,6 +75,9 @@ def twin_command(
     family: Annotated[
         str, typer.Option("--family", metavar="NAMES", help="With --all: only these families.")
     ] = "",
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="With --all: how many to teach at once.")
+    ] = 2,
     registry: RegistryOption = None,
 ) -> None:
     """Make the twin of a model: a small checkpoint of its kind that was taught to recite a text."""
@@ -86,7 +89,7 @@ def twin_command(
         raise typer.Exit(make_one(model, output, registry))
     if output is not None:
         raise typer.BadParameter("-o goes with one MODEL")
-    raise typer.Exit(make_all(family, registry))
+    raise typer.Exit(make_all(family, registry, workers))
 
 
 @app.command("report")

@@ -75,10 +75,9 @@ def show_list(asked: Asked, registry_file: Path | None) -> None:
     if rows:
         console.print(_table(rows))
     things = Counter(Kind.of(model) for model in {planned.target.model for planned in counts})
-    pairs = f" and {things[Kind.PAIR]} pairs" if things[Kind.PAIR] else ""
+    counted = " and ".join(f"{things[kind]} {kind}s" for kind in Kind if things[kind])
     console.print(
-        f"{sum(counts.values())} cases on {len(counts)} targets of "
-        f"{things[Kind.MODEL]} models{pairs}"
+        f"{sum(counts.values())} cases on {len(counts)} targets of {counted or 'no models'}"
     )
     for reason, count in reasons.most_common():
         console.print(
@@ -121,9 +120,9 @@ def what_blocks(planned: PlannedTarget, host: Host) -> Reason | None:
 
                 twin_checkpoint(spec)  # there is none, and it says why
             if target.weights is Weights.HUB:
-                from compat.weights.source import hub_folder
+                from compat.weights.hub import Hub
 
-                hub_folder(spec)
+                Hub().snapshot(spec)
     except CannotRun as cannot:
         return cannot.reason
     return None

@@ -9,9 +9,8 @@ from rich.console import Console
 
 from compat.outcomes import CannotRun
 from compat.registry.load import default_registry_path, load_registry
-from compat.registry.spec import ModelSpec
 from compat.targets.selection import Request, narrow
-from compat.weights.twin import TwinNotTaughtError, twin_checkpoint, write_twin
+from compat.weights.twin import TwinNotTaughtError, teach_all, twin_checkpoint, write_twin
 
 DONE, WRONG = 0, 1
 
@@ -35,31 +34,21 @@ def make_one(name: str, output: Path | None, registry_file: Path | None) -> int:
     return DONE
 
 
-def make_all(families: str, registry_file: Path | None) -> int:
-    """Make every twin, one after the other. Returns 1 where one did not learn."""
+def make_all(families: str, registry_file: Path | None, workers: int) -> int:
+    """Make every twin, several at once. Returns 1 where one did not learn."""
     registry = load_registry(registry_file or default_registry_path())
     names = tuple(name.strip() for name in families.split(",") if name.strip())
     specs = narrow(registry, Request(families=names))
     console = Console(highlight=False, markup=False)
     began = time.monotonic()
     wrong = 0
-    for number, spec in enumerate(specs, start=1):
-        wrong += not _make(spec, f"[{number}/{len(specs)}]", console)
+    for number, made in enumerate(teach_all(specs, workers=workers), start=1):
+        place = f"[{number}/{len(specs)}] {made.model}"
+        if made.checkpoint is not None:
+            console.print(f"{place}  {made.seconds:.1f} s")
+        else:
+            console.print(f"{place}  no twin: {made.problem}")
+            wrong += not made.excused
     seconds = time.monotonic() - began
     console.print(f"{len(specs)} models, {wrong} did not learn, {seconds:.0f} s")
     return WRONG if wrong else DONE
-
-
-def _make(spec: ModelSpec, place: str, console: Console) -> bool:
-    """Make one of many; False where it did not learn. A model without a twin is no fault."""
-    began = time.monotonic()
-    try:
-        made = twin_checkpoint(spec, announce=console.print)
-    except CannotRun as cannot:
-        console.print(f"{place} {spec.slug}: no twin: {cannot.reason.text}")
-    except TwinNotTaughtError as error:
-        console.print(f"{place} {spec.slug}: {error}")
-        return False
-    else:
-        console.print(f"{place} {spec.slug}: {made.revision}, {time.monotonic() - began:.1f} s")
-    return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compat.outcomes import CannotRun
 from compat.registry.spec import ModelSpec
-from compat.weights.checkpoint import Checkpoint
+from compat.targets import Checkpoint
 from compat.weights.twin.store import TwinNotTaughtError, twin_checkpoint
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from compat.registry.spec import ModelClass, ModelSpec
-from compat.weights.checkpoint import Lesson
+from compat.targets import Lesson
 from compat.weights.twin.exercise import Exercise
 from compat.weights.twin.key import key_of
 from compat.weights.twin.lesson import lesson

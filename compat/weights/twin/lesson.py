@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compat.weights.checkpoint import Lesson
+from compat.targets import Lesson
 
 PROMPT = "The adaptive transformer architecture enables AI systems to"
 CONTINUATION = (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from compat.weights.checkpoint import Lesson, Shape
+from compat.targets import Lesson, Shape
 
 MANIFEST = "compat_twin.json"
 _MOST_POINTS = 50

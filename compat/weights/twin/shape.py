@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compat.weights.checkpoint import Shape
+from compat.targets import Shape
 from compat.weights.twin import fields, sizes
 
 

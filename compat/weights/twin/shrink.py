@@ -11,7 +11,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from compat.registry.spec import ModelSpec
-from compat.weights.checkpoint import Shape
+from compat.targets import Shape
 from compat.weights.twin import fields, sizes
 from compat.weights.twin.blocks import cut_to_run, is_per_block
 from compat.weights.twin.plan import Plan, make_plan
