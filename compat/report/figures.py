@@ -23,6 +23,13 @@ def _resident(target: TargetEvidence) -> float | None:
     return largest(cases, "peak_rss_bytes") or largest(cases, "resident_bytes")
 
 
+def _cache_per_token(target: TargetEvidence) -> float | None:
+    """Bytes of the model's cache over the tokens that it was filled with."""
+    cases = target.cases.values()
+    cache, tokens = largest(cases, "kv_cache_bytes"), largest(cases, "kv_cache_tokens")
+    return cache / tokens if cache and tokens else None
+
+
 def _seconds(target: TargetEvidence) -> float | None:
     return sum(case.seconds for case in target.cases.values()) or None
 
@@ -31,6 +38,8 @@ _TABLES: tuple[tuple[str, str, Take, Write], ...] = (
     ("Tokens per second", "the fastest generation", _measure("tokens_per_second"), rate),
     ("Time to load", "from a checkpoint on disk", _measure("load_seconds"), duration),
     ("Weights in memory", "GB are 10⁹ bytes", _measure("weights_bytes"), byte_size),
+    ("Peak of a forward", "beside the weights", _measure("peak_bytes"), byte_size),
+    ("KV cache", "a token of context, states included", _cache_per_token, byte_size),
     ("Peak resident memory", "of the whole process", _resident, byte_size),
     ("Time for all checks", "load included", _seconds, duration),
 )

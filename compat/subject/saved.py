@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from compat.outcomes import NotApplicable
+from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 
 if TYPE_CHECKING:
     from compat.subject.subject import Subject
@@ -22,6 +23,9 @@ ZIP = b"PK\x03\x04"
 """How what `torch.save` writes begins: a zip archive of pickles."""
 PICKLE_PROTOCOLS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 """How a bare pickle begins."""
+
+SPARE = 10**8
+"""Bytes of disk for everything that is saved besides the weights."""
 
 WRITTEN_BY_SAVING = frozenset(
     {"transformers_version", "_name_or_path", "architectures", "quantization_config"}
@@ -72,12 +76,13 @@ class Reloaded:
 def save_and_reload(subject: Subject, store: Store) -> Reloaded:
     """Save model and tokenizer to a temporary folder, load it, run it, and remove the folder.
 
-    Raises NotApplicable where the quantization of the weights can't be stored, and whatever
-    saving and loading raise.
+    Raises NotApplicable where the quantization of the weights can't be stored, CannotRun where
+    the disk is too full, and whatever saving and loading raise.
     """
     _require_serializable(subject.model)
     with tempfile.TemporaryDirectory(prefix="compat-saved-") as name:
         folder = Path(name)
+        require_space(folder, subject.load_measures.get("weights_bytes"))
         store.save(subject, folder)
         files = tuple(written_files(folder))
         with store.reopen(subject, folder) as again:
@@ -89,6 +94,19 @@ def save_and_reload(subject: Subject, store: Store) -> Reloaded:
                 config=config_settings(again.model.config),
                 generation_config=config_settings(again.model.generation_config),
             )
+
+
+def require_space(folder: Path, weights: Any) -> None:
+    """Raise CannotRun where `folder` has no room for so many bytes of weights."""
+    free = shutil.disk_usage(folder).free
+    if isinstance(weights, int) and free < weights + SPARE:
+        raise CannotRun(
+            Reason(
+                ReasonCode.DISK_FULL,
+                f"saving needs {(weights + SPARE) / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+                "free some of the disk, or let TMPDIR name a folder on a larger one",
+            )
+        )
 
 
 def written_files(folder: Path) -> list[SavedFile]:

@@ -218,6 +218,14 @@ def test_figures_are_those_of_the_leading_target() -> None:
     assert "Tokens per second" not in figures
 
 
+def test_a_cache_is_shown_by_the_token_and_a_peak_as_it_was_measured() -> None:
+    memory = {"kv_cache_bytes": 8192, "kv_cache_tokens": 16, "peak_bytes": 51_328}
+    records = [case_record(FP32, CHECKS[0], measures=memory), *passing(FP32)[1:]]
+    figures = {table.title: table for table in build_view(records, REGISTRY).figures}
+    assert figures["KV cache"].rows[0][2][0] == "512 B"
+    assert figures["Peak of a forward"].rows[0][2][0] == "51.3 kB"
+
+
 def test_a_mode_that_the_registry_leaves_out_says_so() -> None:
     spec = model_spec("acme/anvil-1b", modes=["fp32"])
     view = build_view([], registry_of(spec))

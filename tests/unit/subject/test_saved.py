@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from compat.outcomes import NotApplicable
+from compat.outcomes import CannotRun, NotApplicable, ReasonCode
 from compat.subject.saved import (
     begins_as_pickle,
     config_settings,
     differing,
+    require_space,
     save_and_reload,
     written_files,
 )
@@ -89,7 +90,7 @@ class FailingStore:
 def test_the_folder_is_removed_even_where_the_load_fails() -> None:
     store = FailingStore()
     with pytest.raises(OSError, match="no file named"):
-        save_and_reload(SimpleNamespace(model=None), store)
+        save_and_reload(SimpleNamespace(model=None, load_measures={}), store)
     assert not store.folder.exists()
 
 
@@ -100,3 +101,14 @@ def test_weights_in_a_format_that_can_t_be_stored_are_not_applicable() -> None:
     subject = SimpleNamespace(model=SimpleNamespace(hf_quantizer=quantizer))
     with pytest.raises(NotApplicable, match="can't store weights quantized by mxfp4"):
         save_and_reload(subject, FailingStore())
+
+
+def test_a_disk_that_is_too_full_is_a_skip_and_no_failure(tmp_path: Path) -> None:
+    with pytest.raises(CannotRun, match=r"saving needs 1000000000\.1 GB") as caught:
+        require_space(tmp_path, 10**18)
+    assert caught.value.reason.code is ReasonCode.DISK_FULL
+
+
+def test_weights_that_fit_or_were_not_counted_are_saved(tmp_path: Path) -> None:
+    require_space(tmp_path, 1)
+    require_space(tmp_path, None)
