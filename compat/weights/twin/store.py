@@ -9,8 +9,7 @@ from pathlib import Path
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
-from compat.targets import Weights
-from compat.targets import Checkpoint
+from compat.targets import Checkpoint, Weights
 from compat.weights.twin.folders import built_once
 from compat.weights.twin.key import twin_key
 from compat.weights.twin.manifest import MANIFEST, Manifest
