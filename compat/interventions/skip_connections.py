@@ -35,7 +35,9 @@ def skip_connections(blocks: Sequence[nn.Module], scale: Callable[[], float]) ->
     def add(first: int) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
             hidden = hidden_of(output)
-            return with_hidden(output, hidden + scale() * kept.pop(first).to(hidden))
+            # A checkpointed block runs once more in the backward pass and reads its source again.
+            early = kept[first] if torch.is_grad_enabled() else kept.pop(first)
+            return with_hidden(output, hidden + scale() * early.to(hidden))
 
         return hook
 
