@@ -1,4 +1,4 @@
-"""A project of its own for each test: a registry of two models, three checks, and a fake loader.
+"""A project of its own for each test: a registry of two models, four checks, and a fake loader.
 
 What the fake loader and the checks do is written in `behave.json`: `{"target or check": "verb"}`.
 """
@@ -9,6 +9,7 @@ import importlib
 import json
 import pkgutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,16 @@ class Project:
     def behave(self, **verbs: str) -> None:
         (self.path / "behave.json").write_text(json.dumps(verbs))
 
-    def registry(self, **changes: Any) -> None:
-        """Write models.yaml: two entries of the real one, changed by slug."""
+    def registry(self, pairs: Sequence[tuple[str, str]] = (), **changes: Any) -> None:
+        """Write models.yaml: two entries of the real one, changed by slug, and pairs of them."""
         real = yaml.safe_load(default_registry_path().read_text())
         chosen = [model for model in real["models"] if model["id"] in MODELS]
         for model in chosen:
             model.pop("known_failures", None)
             model.update(changes.get(model["id"].rpartition("/")[2].lower().replace("-", "_"), {}))
-        text = yaml.safe_dump({"schema": 1, "models": chosen}, sort_keys=False)
+        listed = [{"source": source, "target": target} for source, target in pairs]
+        content = {"schema": 1, "models": chosen, "pairs": listed}
+        text = yaml.safe_dump(content, sort_keys=False)
         (self.path / "models.yaml").write_text(text)
 
     def run(self, *arguments: str) -> pytest.RunResult:

@@ -1,4 +1,4 @@
-"""The conftest of the projects in these tests: a loader without torch, and three checks."""
+"""The conftest of the projects in these tests: a loader without torch, and four checks."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from compat.checks.registry import Catalogue, check
 from compat.outcomes import CannotRun, Reason, ReasonCode, Stage, in_stage
 from compat.plugin.stash import CHECKS, OPENER
-from compat.targets import Mode, Weights
+from compat.targets import Kind, Mode, Weights
 
 HERE = Path(__file__).parent
 CATALOGUE = Catalogue()
@@ -89,6 +89,12 @@ def hooks_fire(subject):
 def facts_hold(subject):
     """Its facts hold."""
     act("facts_hold", subject)
+
+
+@check(area="pairs", kind=Kind.PAIR, catalogue=CATALOGUE)
+def states_carried(pair):
+    """Its states are carried over."""
+    act("states_carried", pair)
 
 
 @contextmanager
