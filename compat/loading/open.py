@@ -18,6 +18,7 @@ from compat.registry.spec import ModelSpec
 from compat.subject import ConfigSubject, Subject
 from compat.targets import Target, Weights
 from compat.targets.devices import Host
+from compat.weights.hub import Hub
 from compat.weights.source import find_checkpoint
 from compat.weights.twin import default_cache
 from compat.wrappers import Bare, Wrapper
@@ -35,6 +36,8 @@ class Opening:
     twin_cache: Path | None = None
     local: Mapping[str, Path] = field(default_factory=dict)
     """Folders of local weights by the model's name."""
+    hub: Hub = field(default_factory=Hub)
+    """What may be had from the hub; by default what is in its cache."""
     wrappers: Mapping[str, Wrapper] = field(default_factory=lambda: BARE_ONLY)
     announce: Callable[[str], None] | None = None
     """Told what takes long, such as teaching a twin."""
@@ -65,6 +68,7 @@ def open_subject(
             spec,
             twin_cache=opening.twin_cache,
             local=opening.local,
+            hub=opening.hub,
             allow_pickle=opening.policy.allow_pickle,
             announce=opening.announce,
         )
@@ -79,7 +83,7 @@ def open_subject(
             target=target,
             spec=spec,
             checkpoint=checkpoint,
-            load_measures=loaded.measures,
+            load_measures={**checkpoint.notes, **loaded.measures},
             reference=opening.references.provider(spec),
             store=CheckpointStore(opening.options, wrapper),
         )

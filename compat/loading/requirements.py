@@ -7,21 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Target, Weights
 from compat.targets.devices import Gpu, Host
-
-IMPORT_NAMES: dict[str, str] = {
-    "pillow": "PIL",
-    "opencv-python": "cv2",
-    "scikit-learn": "sklearn",
-    "pyyaml": "yaml",
-    "protobuf": "google.protobuf",
-}
-"""Distributions that are imported under another name than their own with `_` for `-`."""
+from compat.targets.packages import install_command, is_installed
 
 Installed = Callable[[str], bool]
 
@@ -34,15 +25,6 @@ class Policy:
     """Run code that comes with a checkpoint, for models whose entry says that they need it."""
     allow_pickle: bool = False
     """Unpickle weights where a checkpoint has no safetensors."""
-
-
-def is_installed(distribution: str) -> bool:
-    """Whether a distribution can be imported; finds it without importing it."""
-    name = IMPORT_NAMES.get(distribution.lower(), distribution.replace("-", "_"))
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # the parent of a dotted name is missing
-        return False
 
 
 def require(
@@ -78,7 +60,7 @@ def _missing(
             yield Reason(
                 ReasonCode.MISSING_PACKAGE,
                 f"the package {package} is not installed",
-                f"run `pip install {package}`",
+                f"run `{install_command(package)}`",
             )
 
 

@@ -178,7 +178,7 @@ HUB_RULES: tuple[Rule, ...] = (
     Rule(
         ReasonCode.INCOMPLETE_DOWNLOAD,
         "the connection broke during a download",
-        "run again: the download goes on where it stopped",
+        "run again: files that are whole are kept",
         classes=("RemoteProtocolError", "IncompleteRead"),
     ),
     Rule(

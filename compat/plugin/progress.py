@@ -12,6 +12,7 @@ import pytest
 from compat.plugin.stash import SESSION
 from compat.plugin.tally import RunTally, TargetTally
 from compat.plugin.terminal import say
+from compat.results.duration import duration
 from compat.targets.nodepart import load_of
 from compat.targets.target import BARE, CaseId
 
@@ -113,12 +114,3 @@ class Progress:
         if session is not None:
             for line in session.files_in_words():
                 terminalreporter.line(line)
-
-
-def duration(seconds: float) -> str:
-    """A rough duration in words: `40 s`, `3 min`, `1.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

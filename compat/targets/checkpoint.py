@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat.targets.target import Weights
@@ -48,3 +49,5 @@ class Checkpoint:
     """Commit on the hub, or the key of a twin."""
     lesson: Lesson | None = None
     """What it was taught; None for weights that were not made here."""
+    notes: Mapping[str, str | bool] = field(default_factory=dict)
+    """What was found in getting it, for the record."""

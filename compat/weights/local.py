@@ -19,7 +19,7 @@ from compat.registry.spec import (
     TokenizerKind,
     WidthFacts,
 )
-from compat.weights.source import missing_shards
+from compat.weights.folder import missing_shards
 
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""

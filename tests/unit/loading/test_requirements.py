@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from compat.loading.requirements import Policy, is_installed, require
+from compat.loading.requirements import Policy, require
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Target, Weights
 from compat.targets.devices import Gpu, Host
+from compat.targets.packages import is_installed
 
 NEW, OLD = Gpu("H200", 141 * 10**9, (9, 0)), Gpu("T4", 16 * 10**9, (7, 5))
 WORKSTATION = Host(gpus=(NEW,), torch_cuda="13.0", packages={"torch": "2.13.0"})
@@ -147,7 +148,7 @@ def test_packages_are_found_by_the_name_they_are_imported_under() -> None:
 
 def test_judging_imports_nothing_that_is_judged() -> None:
     program = (
-        "import sys; from compat.loading.requirements import is_installed; is_installed('torch');"
+        "import sys; from compat.targets.packages import is_installed; is_installed('torch');"
         "is_installed('bitsandbytes');"
         "sys.exit(bool({'torch', 'transformers', 'bitsandbytes'} & set(sys.modules)))"
     )

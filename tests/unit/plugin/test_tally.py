@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from compat.plugin.progress import duration
 from compat.plugin.tally import RunTally, TargetTally
+from compat.results.duration import duration
 
 
 def record(outcome: str = "passed", **more: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Shape, Target, Weights
-from compat.weights.source import find_checkpoint, hub_folder
+from compat.weights.hub import Access, Hub
+from compat.weights.source import find_checkpoint
 
 CONFIG = {
     "model_type": "llama",
@@ -73,7 +74,7 @@ def target_of(weights: Weights) -> Target:
 
 def reason_from_hub(spec: ModelSpec, cache: Path) -> Reason:
     with pytest.raises(CannotRun) as caught:
-        hub_folder(spec, cache)
+        Hub(Access(cache=cache)).snapshot(spec)
     return caught.value.reason
 
 
@@ -84,7 +85,7 @@ def reason_from_folder(spec: ModelSpec, folder: Path) -> Reason:
 
 
 def test_a_cached_snapshot_is_found_with_its_commit_and_shape(spec: ModelSpec, cache: Path) -> None:
-    checkpoint = find_checkpoint(target_of(Weights.HUB), spec, hub_cache=cache)
+    checkpoint = find_checkpoint(target_of(Weights.HUB), spec, hub=Hub(Access(cache=cache)))
     assert checkpoint.folder == snapshot(cache)
     assert checkpoint.revision == COMMIT
     assert checkpoint.weights is Weights.HUB
@@ -96,7 +97,7 @@ def test_what_is_not_cached_says_its_size_and_the_command(spec: ModelSpec, tmp_p
     reason = reason_from_hub(spec, tmp_path)
     assert reason.code is ReasonCode.NOT_DOWNLOADED
     assert reason.text == "not downloaded (16.1 GB)"
-    assert reason.action == "run `hf download org/name`, then run again"
+    assert reason.action == "add --compat-download"
 
 
 def test_a_pinned_revision_is_not_replaced_by_another(spec: ModelSpec, cache: Path) -> None:
@@ -184,7 +185,8 @@ def test_looking_into_the_cache_imports_no_torch(cache: Path) -> None:
     import sys
 
     program = (
-        "import sys; from compat.weights.source import hub_folder, find_checkpoint;"
+        "import sys; from compat.weights.hub import Hub;"
+        "from compat.weights.source import find_checkpoint;"
         "from huggingface_hub import snapshot_download; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

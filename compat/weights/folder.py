@@ -1,0 +1,73 @@
+"""A checkpoint folder judged by its files, whoever has put it there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from compat.outcomes import CannotRun, Reason, ReasonCode
+from compat.targets import Shape
+
+PICKLES: tuple[str, ...] = ("*.bin", "*.pt", "*.pth")
+NOT_WEIGHTS: tuple[str, ...] = ("training_args.bin", "optimizer.*", "scheduler.*")
+SHARD_INDEX = "model.safetensors.index.json"
+
+
+def read_shape(folder: Path) -> Shape:
+    """Read what the checkpoint's config announces. Runs no code of the checkpoint."""
+    from transformers import AutoConfig, PretrainedConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    from compat.anatomy.config_shape import announced_shape
+
+    written: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if written.get("model_type") in CONFIG_MAPPING:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    else:
+        config = PretrainedConfig.from_dict(written)
+    return Shape(**asdict(announced_shape(config)))
+
+
+def judge_weights(folder: Path, allow_pickle: bool, lacking: Callable[[str], Reason]) -> None:
+    """Raise CannotRun unless the folder holds all of its weights in a format that may be read.
+
+    `lacking` makes the reason for what is missing.
+    """
+    missing = missing_shards(folder)
+    if missing:
+        raise CannotRun(lacking(f"{len(missing)} weight files are missing, first {missing[0]}"))
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = [
+        path.name
+        for pattern in PICKLES
+        for path in folder.glob(pattern)
+        if not any(fnmatch(path.name, other) for other in NOT_WEIGHTS)
+    ]
+    if not pickles:
+        raise CannotRun(lacking("there are no weights"))
+    if not allow_pickle:
+        raise CannotRun(pickled(sorted(pickles)[0]))
+
+
+def pickled(name: str) -> Reason:
+    """The reason not to read weights of which `name` is one file."""
+    return Reason(
+        ReasonCode.PICKLE_WEIGHTS,
+        f"the weights are pickled ({name}); reading them can run any code",
+        "convert them to safetensors where they can be trusted, or allow them with "
+        "--compat-allow-pickle",
+    )
+
+
+def missing_shards(folder: Path) -> list[str]:
+    """Names of the weight files that the folder's index lists and the folder does not hold."""
+    index = folder / SHARD_INDEX
+    if not index.is_file():
+        return []
+    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return sorted(name for name in shards if not (folder / name).is_file())

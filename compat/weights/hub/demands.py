@@ -1,0 +1,99 @@
+"""What a checkpoint asks of this machine, told by its small files: judged before its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from compat.outcomes import CannotRun, Reason, ReasonCode
+from compat.registry.spec import ModelSpec
+from compat.targets.packages import install_command, is_installed
+from compat.weights.hub.access import Access
+
+Installed = Callable[[str], bool]
+
+QUANTIZER_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "aqlm": ("aqlm",),
+    "auto-round": ("auto-round",),
+    "awq": ("gptqmodel",),
+    "bitsandbytes": ("bitsandbytes",),
+    "compressed-tensors": ("compressed-tensors",),
+    "eetq": ("kernels",),
+    "gptq": ("optimum", "gptqmodel"),
+    "hqq": ("hqq",),
+    "quanto": ("optimum-quanto",),
+    "torchao": ("torchao",),
+}
+"""`quant_method` -> what transformers raises ImportError without. Some methods need nothing."""
+
+TOKENIZER_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "*.model": ("sentencepiece", "protobuf"),
+    "*.spm": ("sentencepiece",),
+    "*.tiktoken": ("tiktoken",),
+}
+"""File that a tokenizer is read from, where there is no tokenizer.json -> what reads it."""
+
+FAST_TOKENIZER = ("tokenizer.json",)
+
+
+def refuse_unmet(
+    folder: Path, spec: ModelSpec, access: Access, installed: Installed | None = None
+) -> None:
+    """Raise CannotRun for an architecture or a package that is missing here.
+
+    Reads files of the checkpoint and runs nothing of it.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return  # a finding about the checkpoint: loading it says so
+    if not isinstance(config, dict):
+        return
+    _refuse_unknown_architecture(config, spec)
+    for package in _packages(folder, config, access.allow_code and spec.remote_code):
+        if not (installed or is_installed)(package):
+            raise CannotRun(
+                Reason(
+                    ReasonCode.MISSING_PACKAGE,
+                    f"the package {package} is not installed",
+                    f"run `{install_command(package)}`",
+                )
+            )
+
+
+def _refuse_unknown_architecture(config: dict[str, Any], spec: ModelSpec) -> None:
+    from transformers.models.auto.auto_mappings import CONFIG_MAPPING_NAMES  # imports no torch
+
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type in CONFIG_MAPPING_NAMES or spec.remote_code:
+        return
+    if "auto_map" in config:
+        return  # needs its own code: the loader says so, and requirements where the entry does
+    from importlib.metadata import version
+
+    written = config.get("transformers_version")
+    by = f"; the checkpoint was written by {written}" if isinstance(written, str) else ""
+    raise CannotRun(
+        Reason(
+            ReasonCode.VERSION_TOO_OLD,
+            f"transformers {version('transformers')} does not know model_type {model_type!r}{by}",
+            "run `pip install --upgrade transformers`",
+        )
+    )
+
+
+def _packages(folder: Path, config: dict[str, Any], runs_code: bool) -> Iterator[str]:
+    stored = config.get("quantization_config")
+    if isinstance(stored, dict):
+        yield from QUANTIZER_PACKAGES.get(str(stored.get("quant_method")), ())
+    if not any((folder / name).is_file() for name in FAST_TOKENIZER):
+        for pattern, packages in TOKENIZER_PACKAGES.items():
+            if any(folder.glob(pattern)):
+                yield from packages
+    if runs_code:
+        from transformers.dynamic_module_utils import get_imports
+
+        for path in sorted(folder.glob("*.py")):
+            yield from sorted(get_imports(path))

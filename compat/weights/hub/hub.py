@@ -1,0 +1,232 @@
+"""From a model to its snapshot: out of the cache, or fetched where there is consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from compat.outcomes import CannotRun, Reason, ReasonCode
+from compat.outcomes.triage import triage
+from compat.registry.spec import ModelSpec
+from compat.weights.folder import judge_weights
+from compat.weights.hub.access import Access, Announce, silent
+from compat.weights.hub.demands import Installed, refuse_unmet
+from compat.weights.hub.download import Download, Listing
+from compat.weights.hub.ledger import Ledger
+from compat.weights.hub.snapshot import (
+    DEFAULT_BRANCH,
+    Notes,
+    Snapshot,
+    cached_snapshot,
+    lacking_files,
+    listed_sizes,
+)
+
+SECONDS_TO_REACH = 5.0
+SECONDS_TO_ANSWER = 10.0
+LICENSE_TAG = "license:"
+CONFIG = "config.json"
+
+
+class Hub:
+    """The hub as one process of a run uses it.
+
+    It remembers whether the hub can be reached, which models can't be had and which branches have
+    moved, so that no answer is waited for twice.
+    """
+
+    def __init__(
+        self,
+        access: Access | None = None,
+        *,
+        ledger: Ledger | None = None,
+        announce: Announce | None = None,
+        installed: Installed | None = None,
+    ) -> None:
+        self.access = access or Access()
+        self._ledger = ledger
+        self._announce = announce or silent
+        self._installed = installed
+        self._refused: dict[tuple[str, str | None], Reason] = {}
+        self._notes: dict[tuple[str, str | None], Notes] = {}
+
+    def snapshot(self, spec: ModelSpec) -> Snapshot:
+        """The model's complete snapshot.
+
+        Raises CannotRun: not downloaded, incomplete, what the hub answered, what is missing here,
+        pickled weights. Whatever else happens is no reason, and is raised as it is.
+        """
+        with self._remembered(spec):
+            found = cached_snapshot(spec, self.access)
+            if found is not None and self._gap(spec, found) is None:
+                self._judge(spec, found)
+                return replace(found, notes=self._notes_of(spec, found))
+            self._require_consent(spec, found)
+            snapshot = self._download(spec)
+            self._judge(spec, snapshot)
+            return replace(snapshot, notes=self._notes_of(spec, snapshot))
+
+    def small_files(self, spec: ModelSpec) -> tuple[Snapshot, Listing]:
+        """A snapshot that holds at least all but the weights, and what its repository holds.
+
+        Raises as `snapshot`.
+        """
+        with self._remembered(spec):
+            self._require_consent(spec, cached_snapshot(spec, self.access))
+            download = self._planned(spec)
+            download.refuse_useless()
+            return download.fetch_small(), download.listing
+
+    @cached_property
+    def unreachable(self) -> Reason | None:
+        """Why the hub can't be reached; None where it answers. Asked once, and for seconds.
+
+        huggingface_hub retries for half a minute, for each file of each model.
+        """
+        from huggingface_hub import constants
+        from huggingface_hub.utils import get_session
+
+        endpoint = self.access.endpoint or constants.ENDPOINT
+        try:
+            get_session().head(endpoint, timeout=SECONDS_TO_REACH)
+        except Exception as error:  # what triage does not know is raised on
+            reason = triage(error)
+            if reason is None:
+                raise
+            return reason
+        return None
+
+    def _download(self, spec: ModelSpec) -> Snapshot:
+        """Fetch the small files, judge by them what is missing here, then fetch the weights."""
+        download = self._planned(spec)
+        download.refuse_useless()
+        with download.booked():
+            snapshot = download.fetch_small()
+            refuse_unmet(snapshot.folder, spec, self.access, self._installed)
+            self._notes[_key(spec)] = _asked(spec) | {"downloaded": True}
+            return download.fetch_weights()
+
+    def _planned(self, spec: ModelSpec) -> Download:
+        return Download(spec, self._listing(spec), self.access, self._ledger, self._announce)
+
+    def _listing(self, spec: ModelSpec) -> Listing:
+        info = self._api.model_info(
+            spec.id,
+            revision=spec.checkpoint.revision,
+            files_metadata=True,
+            timeout=SECONDS_TO_ANSWER,
+        )
+        licenses = [tag for tag in info.tags or () if tag.startswith(LICENSE_TAG)]
+        return Listing(
+            commit=str(info.sha),
+            sizes={sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()},
+            license=licenses[0].removeprefix(LICENSE_TAG) if licenses else None,
+            gated=info.gated or False,
+        )
+
+    @cached_property
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.access.endpoint, token=self.access.token)
+
+    def _gap(self, spec: ModelSpec, found: Snapshot) -> Reason | None:
+        """What a cached snapshot lacks; None where it is complete."""
+        lacking = lacking_files(spec, found, self.access)
+        if not (found.folder / CONFIG).is_file():
+            lacking = [CONFIG]
+        if lacking:
+            return _incomplete(f"{len(lacking)} files are missing or short, first {lacking[0]}")
+        if listed_sizes(spec, found, self.access):
+            return None
+        # Nobody knows what the repository holds: the folder itself has to tell.
+        try:
+            judge_weights(found.folder, True, _incomplete)
+        except CannotRun as cannot:
+            return cannot.reason
+        return None
+
+    def _judge(self, spec: ModelSpec, snapshot: Snapshot) -> None:
+        """Raise CannotRun unless the weights may be read, and what reads them is installed."""
+        judge_weights(snapshot.folder, self.access.allow_pickle, _incomplete)
+        refuse_unmet(snapshot.folder, spec, self.access, self._installed)
+
+    def _require_consent(self, spec: ModelSpec, found: Snapshot | None) -> None:
+        """Raise CannotRun where nothing may be downloaded, or there is no way to."""
+        if self.access.may_download:
+            if self.unreachable is not None:
+                raise CannotRun(self.unreachable)
+            return
+        gap = None if found is None else self._gap(spec, found)
+        raise CannotRun(gap or _not_downloaded(spec))
+
+    def _notes_of(self, spec: ModelSpec, found: Snapshot) -> Notes:
+        key = _key(spec)
+        if key not in self._notes:
+            self._notes[key] = _asked(spec) | self._whether_moved(spec, found)
+        return self._notes[key]
+
+    def _whether_moved(self, spec: ModelSpec, found: Snapshot) -> Notes:
+        """Where the branch of a cached snapshot points to by now, if not there any more.
+
+        The hub is asked where there is consent to ask it; it need not answer, for all that is
+        tested is here.
+        """
+        branch = spec.checkpoint.revision or DEFAULT_BRANCH
+        offline = not self.access.may_download or self.unreachable is not None
+        if offline or branch == found.commit:
+            return {}
+        try:
+            now = self._listing(spec).commit
+        except Exception as error:  # a reason not to have it is none not to test what is here
+            if triage(error) is None:
+                raise
+            return {}
+        if now == found.commit:
+            return {}
+        self._announce(
+            f"{spec.id}: {branch} has moved to {now[:12]}; tested is {found.commit[:12]}, which is "
+            f"in the cache (`hf download {spec.id}` brings the new one)"
+        )
+        return {"branch_moved_to": now}
+
+    @contextmanager
+    def _remembered(self, spec: ModelSpec) -> Iterator[None]:
+        """Turn what is listed into a reason, and give it at once the next time."""
+        if _key(spec) in self._refused:
+            raise CannotRun(self._refused[_key(spec)])
+        try:
+            yield
+        except Exception as error:  # what triage does not know is raised on
+            reason = triage(error)
+            if reason is None:
+                raise
+            self._refused[_key(spec)] = reason
+            raise CannotRun(reason) from error
+
+
+def _key(spec: ModelSpec) -> tuple[str, str | None]:
+    return spec.id, spec.checkpoint.revision
+
+
+def _asked(spec: ModelSpec) -> Notes:
+    return {"revision_asked": spec.checkpoint.revision or DEFAULT_BRANCH}
+
+
+def _not_downloaded(spec: ModelSpec) -> Reason:
+    return Reason(
+        ReasonCode.NOT_DOWNLOADED,
+        f"not downloaded ({spec.checkpoint.gb:.1f} GB)",
+        "add --compat-download",
+    )
+
+
+def _incomplete(what: str) -> Reason:
+    return Reason(
+        ReasonCode.INCOMPLETE_DOWNLOAD,
+        f"the download is incomplete: {what}",
+        "add --compat-download: what is whole is kept",
+    )

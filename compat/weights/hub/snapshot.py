@@ -1,0 +1,78 @@
+"""A commit of a repository in the hub's cache, looked at without a single request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compat.registry.spec import ModelSpec
+from compat.weights.hub.access import Access
+from compat.weights.hub.files import needed_files
+
+DEFAULT_BRANCH = "main"
+
+Notes = dict[str, str | bool]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A folder that `from_pretrained` loads; its name is the commit."""
+
+    folder: Path
+    notes: Notes = field(default_factory=dict)
+    """What was found in getting it, for the record."""
+
+    @property
+    def commit(self) -> str:
+        """The commit that it holds."""
+        return self.folder.name
+
+
+def cached_snapshot(spec: ModelSpec, access: Access) -> Snapshot | None:
+    """The model's snapshot, complete or not; None where nothing of it is in the cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            spec.id,
+            revision=spec.checkpoint.revision,
+            cache_dir=access.cache,
+            local_files_only=True,
+            allow_patterns=[],  # what it needs is judged below: this only finds the folder
+        )
+    except LocalEntryNotFoundError:
+        return None
+    return Snapshot(Path(folder))
+
+
+def listed_sizes(spec: ModelSpec, snapshot: Snapshot, access: Access) -> dict[str, int]:
+    """Path -> bytes of all that the repository holds at that commit; empty where not known.
+
+    huggingface_hub keeps the listing beside what it has downloaded.
+    """
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    try:
+        tree = get_cached_repo_tree(spec.id, revision=snapshot.commit, cache_dir=access.cache)
+    except CachedRepoTreeNotFoundError:
+        return {}
+    return {file.path: file.size for file in tree}
+
+
+def lacking_files(spec: ModelSpec, snapshot: Snapshot, access: Access) -> list[str]:
+    """The needed files that the listing has and the folder has not, or not in full."""
+    sizes = listed_sizes(spec, snapshot, access)
+    needed = needed_files(sizes, code=needs_code(spec, access))
+    return [name for name in needed.names if not is_whole(snapshot.folder / name, sizes.get(name))]
+
+
+def is_whole(path: Path, size: int | None) -> bool:
+    """Whether there is a file of that many bytes; None: of any number."""
+    return path.is_file() and (size is None or path.stat().st_size == size)
+
+
+def needs_code(spec: ModelSpec, access: Access) -> bool:
+    """Whether Python files of the repository are wanted: needed, and allowed."""
+    return spec.remote_code and access.allow_code

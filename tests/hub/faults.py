@@ -1,0 +1,82 @@
+"""What goes wrong with repositories of a hub."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tests.hub.server import MAIN, Fault, Reply, Repository, Request, error, etag
+
+GATED = "Access to this model is restricted and you are not in the authorized list."
+
+
+def always(reply: Reply) -> Fault:
+    """Whatever is asked for."""
+    return lambda repository, request: reply
+
+
+def gated(token: str) -> Fault:
+    """Anybody sees what is there; files are for who has the token."""
+
+    def judge(repository: Repository, request: Request) -> Reply | None:
+        if request.is_api or request.token == token:
+            return None
+        return error(401 if request.token is None else 403, "GatedRepo", GATED)
+
+    return judge
+
+
+def bad_credentials(repository: Repository, request: Request) -> Reply | None:
+    """A token that the hub has never given out."""
+    if request.token is None:
+        return None
+    return error(401, "", "Invalid credentials in Authorization header")
+
+
+def files_only(fault: Fault) -> Fault:
+    """The listing works, the files do not."""
+    return lambda repository, request: None if request.is_api else fault(repository, request)
+
+
+missing = always(error(404, "RepoNotFound", "Repository not found"))
+hidden = always(error(401, "RepoNotFound", "Repository not found"))
+disabled = always(error(403, "", "Access to this resource is disabled."))
+crowded = always(error(429, "", "Too many requests", **{"Retry-After": "120"}))
+broken = always(error(500, "", "Internal error"))
+down = always(error(503))
+no_commit_header = files_only(always(Reply(headers={"ETag": '"x"'})))
+
+
+def cut_off(sent: int, times: float = float("inf")) -> Fault:
+    """Weights break off after so many bytes, so many times."""
+    lock, left = threading.Lock(), [times]
+
+    def cut(repository: Repository, request: Request) -> Reply | None:
+        content = repository.commits[repository.refs[MAIN]].get(
+            request.path.rpartition("/")[2], b""
+        )
+        if request.method != "GET" or not request.path.endswith(".safetensors"):
+            return None
+        with lock:
+            if left[0] <= 0:
+                return None
+            left[0] -= 1
+        first = request.span[0] if request.span else 0
+        headers = {"ETag": f'"{etag(content)}"', "X-Repo-Commit": repository.refs[MAIN]}
+        if request.span:
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        body = content[first : first + sent]
+        return Reply(206 if request.span else 200, body, headers, len(content) - first)
+
+    return cut
+
+
+def slow(seconds: float) -> Fault:
+    """Weights take their time."""
+
+    def wait(repository: Repository, request: Request) -> Reply | None:
+        if request.method == "GET" and request.path.endswith(".safetensors"):
+            time.sleep(seconds)
+        return None
+
+    return wait
