@@ -19,9 +19,9 @@ STEPS = 10
 """Of training an adapter."""
 LARGEST_RATIO = 2.0
 """Between the lengths of latents and of embeddings, either way."""
-SMALLEST_GAIN = 0.01
+SMALLEST_GAIN = 1e-4
 """Of the loss, as a share of what it was."""
-SMALLEST_MOVE = 1e-3
+SMALLEST_MOVE = 1e-5
 """Of the logits, as a share of their range. The same latents move none, in any mode."""
 READS = frozenset({"inputs-embeds"})
 
