@@ -7,11 +7,14 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import psutil
 import torch
 from torch import Tensor, nn
+
+_FROZEN: ContextVar[bool] = ContextVar("older objects are left uncollected", default=False)
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,15 @@ def older_objects_uncollected() -> Iterator[None]:
     torch and transformers make half a million objects that never die, and walking them costs more
     than loading a small model. Nothing happens inside another such context.
     """
-    if gc.get_freeze_count():
+    if _FROZEN.get():  # `gc.get_freeze_count` would walk those objects to count them
         yield
         return
     gc.freeze()
+    _FROZEN.set(True)
     try:
         yield
     finally:
+        _FROZEN.set(False)
         gc.unfreeze()
 
 
