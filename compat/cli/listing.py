@@ -120,9 +120,9 @@ def what_blocks(planned: PlannedTarget, host: Host) -> Reason | None:
 
                 twin_checkpoint(spec)  # there is none, and it says why
             if target.weights is Weights.HUB:
-                from compat.weights.hub import Hub
+                from compat.weights.hub import Hub, Wanted
 
-                Hub().snapshot(spec)
+                Hub().snapshot(Wanted.of(spec))
     except CannotRun as cannot:
         return cannot.reason
     return None

@@ -9,7 +9,7 @@ from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Checkpoint, Target, Weights
 from compat.weights.folder import judge_weights, read_shape
-from compat.weights.hub import Hub
+from compat.weights.hub import Hub, Wanted
 
 
 def find_checkpoint(
@@ -34,7 +34,7 @@ def find_checkpoint(
 
             return twin_checkpoint(spec, cache=twin_cache, announce=announce)
         case Weights.HUB:
-            found = (hub or Hub()).snapshot(spec)
+            found = (hub or Hub()).snapshot(Wanted.of(spec))
             shape = read_shape(found.folder)
             return Checkpoint(
                 found.folder, Weights.HUB, shape, revision=found.commit, notes=found.notes

@@ -46,18 +46,6 @@ def described(twin: Path) -> ModelSpec:
 
 
 @pytest.fixture
-def spec(described: ModelSpec) -> Callable[..., ModelSpec]:
-    """Entries for repositories: `spec("org/other", revision="main")`."""
-
-    def make(model: str = MODEL, **facts: object) -> ModelSpec:
-        stored = described.checkpoint.model_copy(update=facts)
-        slug = model.rpartition("/")[2]
-        return described.model_copy(update={"id": model, "slug": slug, "checkpoint": stored})
-
-    return make
-
-
-@pytest.fixture
 def hub(checkpoint: dict[str, bytes]) -> Iterator[LoopbackHub]:
     """A hub that serves one sound repository."""
     served = LoopbackHub()

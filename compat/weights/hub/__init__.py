@@ -6,6 +6,6 @@ Imports no torch.
 from compat.weights.hub.access import Access
 from compat.weights.hub.hub import Hub
 from compat.weights.hub.ledger import Ledger
-from compat.weights.hub.snapshot import Snapshot
+from compat.weights.hub.snapshot import Snapshot, Wanted
 
-__all__ = ["Access", "Hub", "Ledger", "Snapshot"]
+__all__ = ["Access", "Hub", "Ledger", "Snapshot", "Wanted"]

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
-from compat.registry.spec import ModelSpec
 from compat.targets.packages import install_command, is_installed
-from compat.weights.hub.access import Access
 
 Installed = Callable[[str], bool]
 
@@ -38,12 +36,11 @@ TOKENIZER_PACKAGES: Mapping[str, tuple[str, ...]] = {
 FAST_TOKENIZER = ("tokenizer.json",)
 
 
-def refuse_unmet(
-    folder: Path, spec: ModelSpec, access: Access, installed: Installed | None = None
-) -> None:
+def refuse_unmet(folder: Path, runs_code: bool, installed: Installed | None = None) -> None:
     """Raise CannotRun for an architecture or a package that is missing here.
 
-    Reads files of the checkpoint and runs nothing of it.
+    `runs_code`: the model brings its own code along, and it is allowed to run. Reads
+    files of the checkpoint and runs nothing of it.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -51,8 +48,8 @@ def refuse_unmet(
         return  # a finding about the checkpoint: loading it says so
     if not isinstance(config, dict):
         return
-    _refuse_unknown_architecture(config, spec)
-    for package in _packages(folder, config, access.allow_code and spec.remote_code):
+    _refuse_unknown_architecture(config, runs_code)
+    for package in _packages(folder, config, runs_code):
         if not (installed or is_installed)(package):
             raise CannotRun(
                 Reason(
@@ -63,14 +60,14 @@ def refuse_unmet(
             )
 
 
-def _refuse_unknown_architecture(config: dict[str, Any], spec: ModelSpec) -> None:
+def _refuse_unknown_architecture(config: dict[str, Any], runs_code: bool) -> None:
     from transformers.models.auto.auto_mappings import CONFIG_MAPPING_NAMES  # imports no torch
 
     model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type in CONFIG_MAPPING_NAMES or spec.remote_code:
+    if not isinstance(model_type, str) or model_type in CONFIG_MAPPING_NAMES or runs_code:
         return
     if "auto_map" in config:
-        return  # needs its own code: the loader says so, and requirements where the entry does
+        return  # it needs its own code: requirements or the loader say so
     from importlib.metadata import version
 
     written = config.get("transformers_version")

@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
-from compat.registry.spec import ModelSpec
 from compat.weights.folder import pickled
 from compat.weights.hub.access import GIGABYTE, Access, Announce, gigabytes, silent
 from compat.weights.hub.files import NeededFiles, needed_files, total
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.progress import DownloadProgress, bar_class
-from compat.weights.hub.snapshot import DEFAULT_BRANCH, Snapshot, is_whole, needs_code
+from compat.weights.hub.snapshot import Snapshot, Wanted, is_whole, needs_code
 
 SPARE_DISK = GIGABYTE
 """Bytes that a download leaves free."""
@@ -37,7 +36,7 @@ class Listing:
 class Download:
     """What is to be fetched for one model."""
 
-    spec: ModelSpec
+    wanted: Wanted
     listing: Listing
     access: Access
     ledger: Ledger | None
@@ -46,14 +45,14 @@ class Download:
     @cached_property
     def needed(self) -> NeededFiles:
         """The files that the checkpoint is loaded from."""
-        return needed_files(self.listing.sizes, code=needs_code(self.spec, self.access))
+        return needed_files(self.listing.sizes, code=needs_code(self.wanted, self.access))
 
     @property
     def folder(self) -> Path:
         """Where huggingface_hub keeps the commit."""
         from huggingface_hub.file_download import repo_folder_name
 
-        name: str = repo_folder_name(repo_id=self.spec.id, repo_type="model")
+        name: str = repo_folder_name(repo_id=self.wanted.id, repo_type="model")
         return self.access.cache_folder / name / "snapshots" / self.listing.commit
 
     def refuse_useless(self) -> None:
@@ -83,13 +82,13 @@ class Download:
             yield
         except BaseException:
             if self.ledger is not None:
-                self.ledger.give_back(self.spec.id, size)
+                self.ledger.give_back(self.wanted.id, size)
             raise
         finally:
             here = [name for name in wanted if (self.folder / name).is_file()]
             if self.ledger is not None and here:
                 below = self.folder.relative_to(self.access.cache_folder)
-                self.ledger.note(self.spec.id, below, here)
+                self.ledger.note(self.wanted.id, below, here)
 
     def fetch_small(self) -> Snapshot:
         """Fetch all but the weights, without a word."""
@@ -105,10 +104,10 @@ class Download:
 
         wanted = list(names)
         size = total(wanted, self.listing.sizes)
-        progress = DownloadProgress(self.spec.id, size, announce)
+        progress = DownloadProgress(self.wanted.id, size, announce)
         progress.begin()
         folder = snapshot_download(
-            self.spec.id,
+            self.wanted.id,
             revision=self.listing.commit,
             cache_dir=self.access.cache,
             endpoint=self.access.endpoint,
@@ -122,7 +121,7 @@ class Download:
 
     def _remember_branch(self, folder: Path) -> None:
         """Write where the branch points to, as huggingface_hub does: offline it is found there."""
-        branch = self.spec.checkpoint.revision or DEFAULT_BRANCH
+        branch = self.wanted.branch
         if branch != folder.name:
             ref = folder.parents[1] / "refs" / branch
             ref.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +144,7 @@ class Download:
     def _require_consent(self, size: int) -> None:
         allowed = self.access.download or 0.0
         limit = allowed * GIGABYTE
-        left = limit if self.ledger is None else self.ledger.reserve(self.spec.id, size, limit)
+        left = limit if self.ledger is None else self.ledger.reserve(self.wanted.id, size, limit)
         if left is not None and size > left:
             raise CannotRun(
                 Reason(

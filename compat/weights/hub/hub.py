@@ -10,19 +10,19 @@ from typing import Any
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.outcomes.triage import triage
-from compat.registry.spec import ModelSpec
 from compat.weights.folder import judge_weights
 from compat.weights.hub.access import Access, Announce, silent
 from compat.weights.hub.demands import Installed, refuse_unmet
 from compat.weights.hub.download import Download, Listing
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.snapshot import (
-    DEFAULT_BRANCH,
     Notes,
     Snapshot,
+    Wanted,
     cached_snapshot,
     lacking_files,
     listed_sizes,
+    needs_code,
 )
 
 SECONDS_TO_REACH = 5.0
@@ -53,30 +53,33 @@ class Hub:
         self._refused: dict[tuple[str, str | None], Reason] = {}
         self._notes: dict[tuple[str, str | None], Notes] = {}
 
-    def snapshot(self, spec: ModelSpec) -> Snapshot:
-        """The model's complete snapshot.
+    def snapshot(self, wanted: Wanted) -> Snapshot:
+        """The complete snapshot of a repository.
 
         Raises CannotRun: not downloaded, incomplete, what the hub answered, what is missing here,
         pickled weights. Whatever else happens is no reason, and is raised as it is.
         """
-        with self._remembered(spec):
-            found = cached_snapshot(spec, self.access)
-            if found is not None and self._gap(spec, found) is None:
-                self._judge(spec, found)
-                return replace(found, notes=self._notes_of(spec, found))
-            self._require_consent(spec, found)
-            snapshot = self._download(spec)
-            self._judge(spec, snapshot)
-            return replace(snapshot, notes=self._notes_of(spec, snapshot))
+        with self._remembered(wanted):
+            found = self.complete(wanted)
+            if found is None:
+                self._require_consent(wanted)
+                found = self._download(wanted)
+            self._judge(wanted, found)
+            return replace(found, notes=self._notes_of(wanted, found))
 
-    def small_files(self, spec: ModelSpec) -> tuple[Snapshot, Listing]:
+    def complete(self, wanted: Wanted) -> Snapshot | None:
+        """The complete snapshot, where it is in the cache: without a request."""
+        found = cached_snapshot(wanted, self.access)
+        return None if found is None or self._gap(wanted, found) else found
+
+    def small_files(self, wanted: Wanted) -> tuple[Snapshot, Listing]:
         """A snapshot that holds at least all but the weights, and what its repository holds.
 
         Raises as `snapshot`.
         """
-        with self._remembered(spec):
-            self._require_consent(spec, cached_snapshot(spec, self.access))
-            download = self._planned(spec)
+        with self._remembered(wanted):
+            self._require_consent(wanted)
+            download = self._planned(wanted)
             download.refuse_useless()
             return download.fetch_small(), download.listing
 
@@ -99,23 +102,23 @@ class Hub:
             return reason
         return None
 
-    def _download(self, spec: ModelSpec) -> Snapshot:
+    def _download(self, wanted: Wanted) -> Snapshot:
         """Fetch the small files, judge by them what is missing here, then fetch the weights."""
-        download = self._planned(spec)
+        download = self._planned(wanted)
         download.refuse_useless()
         with download.booked():
             snapshot = download.fetch_small()
-            refuse_unmet(snapshot.folder, spec, self.access, self._installed)
-            self._notes[_key(spec)] = _asked(spec) | {"downloaded": True}
+            refuse_unmet(snapshot.folder, needs_code(wanted, self.access), self._installed)
+            self._notes[_key(wanted)] = _asked(wanted) | {"downloaded": True}
             return download.fetch_weights()
 
-    def _planned(self, spec: ModelSpec) -> Download:
-        return Download(spec, self._listing(spec), self.access, self._ledger, self._announce)
+    def _planned(self, wanted: Wanted) -> Download:
+        return Download(wanted, self._listing(wanted), self.access, self._ledger, self._announce)
 
-    def _listing(self, spec: ModelSpec) -> Listing:
+    def _listing(self, wanted: Wanted) -> Listing:
         info = self._api.model_info(
-            spec.id,
-            revision=spec.checkpoint.revision,
+            wanted.id,
+            revision=wanted.revision,
             files_metadata=True,
             timeout=SECONDS_TO_ANSWER,
         )
@@ -133,14 +136,14 @@ class Hub:
 
         return HfApi(endpoint=self.access.endpoint, token=self.access.token)
 
-    def _gap(self, spec: ModelSpec, found: Snapshot) -> Reason | None:
+    def _gap(self, wanted: Wanted, found: Snapshot) -> Reason | None:
         """What a cached snapshot lacks; None where it is complete."""
-        lacking = lacking_files(spec, found, self.access)
+        lacking = lacking_files(wanted, found, self.access)
         if not (found.folder / CONFIG).is_file():
             lacking = [CONFIG]
         if lacking:
             return _incomplete(f"{len(lacking)} files are missing or short, first {lacking[0]}")
-        if listed_sizes(spec, found, self.access):
+        if listed_sizes(wanted, found, self.access):
             return None
         # Nobody knows what the repository holds: the folder itself has to tell.
         try:
@@ -149,38 +152,39 @@ class Hub:
             return cannot.reason
         return None
 
-    def _judge(self, spec: ModelSpec, snapshot: Snapshot) -> None:
+    def _judge(self, wanted: Wanted, snapshot: Snapshot) -> None:
         """Raise CannotRun unless the weights may be read, and what reads them is installed."""
         judge_weights(snapshot.folder, self.access.allow_pickle, _incomplete)
-        refuse_unmet(snapshot.folder, spec, self.access, self._installed)
+        refuse_unmet(snapshot.folder, needs_code(wanted, self.access), self._installed)
 
-    def _require_consent(self, spec: ModelSpec, found: Snapshot | None) -> None:
+    def _require_consent(self, wanted: Wanted) -> None:
         """Raise CannotRun where nothing may be downloaded, or there is no way to."""
         if self.access.may_download:
             if self.unreachable is not None:
                 raise CannotRun(self.unreachable)
             return
-        gap = None if found is None else self._gap(spec, found)
-        raise CannotRun(gap or _not_downloaded(spec))
+        found = cached_snapshot(wanted, self.access)
+        gap = None if found is None else self._gap(wanted, found)
+        raise CannotRun(gap or _not_downloaded(wanted))
 
-    def _notes_of(self, spec: ModelSpec, found: Snapshot) -> Notes:
-        key = _key(spec)
+    def _notes_of(self, wanted: Wanted, found: Snapshot) -> Notes:
+        key = _key(wanted)
         if key not in self._notes:
-            self._notes[key] = _asked(spec) | self._whether_moved(spec, found)
+            self._notes[key] = _asked(wanted) | self._whether_moved(wanted, found)
         return self._notes[key]
 
-    def _whether_moved(self, spec: ModelSpec, found: Snapshot) -> Notes:
+    def _whether_moved(self, wanted: Wanted, found: Snapshot) -> Notes:
         """Where the branch of a cached snapshot points to by now, if not there any more.
 
         The hub is asked where there is consent to ask it; it need not answer, for all that is
         tested is here.
         """
-        branch = spec.checkpoint.revision or DEFAULT_BRANCH
+        branch = wanted.branch
         offline = not self.access.may_download or self.unreachable is not None
         if offline or branch == found.commit:
             return {}
         try:
-            now = self._listing(spec).commit
+            now = self._listing(wanted).commit
         except Exception as error:  # a reason not to have it is none not to test what is here
             if triage(error) is None:
                 raise
@@ -188,40 +192,37 @@ class Hub:
         if now == found.commit:
             return {}
         self._announce(
-            f"{spec.id}: {branch} has moved to {now[:12]}; tested is {found.commit[:12]}, which is "
-            f"in the cache (`hf download {spec.id}` brings the new one)"
+            f"{wanted.id}: {branch} has moved to {now[:12]}; tested is {found.commit[:12]}, which "
+            f"is in the cache (`hf download {wanted.id}` brings the new one)"
         )
         return {"branch_moved_to": now}
 
     @contextmanager
-    def _remembered(self, spec: ModelSpec) -> Iterator[None]:
+    def _remembered(self, wanted: Wanted) -> Iterator[None]:
         """Turn what is listed into a reason, and give it at once the next time."""
-        if _key(spec) in self._refused:
-            raise CannotRun(self._refused[_key(spec)])
+        if _key(wanted) in self._refused:
+            raise CannotRun(self._refused[_key(wanted)])
         try:
             yield
         except Exception as error:  # what triage does not know is raised on
             reason = triage(error)
             if reason is None:
                 raise
-            self._refused[_key(spec)] = reason
+            self._refused[_key(wanted)] = reason
             raise CannotRun(reason) from error
 
 
-def _key(spec: ModelSpec) -> tuple[str, str | None]:
-    return spec.id, spec.checkpoint.revision
+def _key(wanted: Wanted) -> tuple[str, str | None]:
+    return wanted.id, wanted.revision
 
 
-def _asked(spec: ModelSpec) -> Notes:
-    return {"revision_asked": spec.checkpoint.revision or DEFAULT_BRANCH}
+def _asked(wanted: Wanted) -> Notes:
+    return {"revision_asked": wanted.branch}
 
 
-def _not_downloaded(spec: ModelSpec) -> Reason:
-    return Reason(
-        ReasonCode.NOT_DOWNLOADED,
-        f"not downloaded ({spec.checkpoint.gb:.1f} GB)",
-        "add --compat-download",
-    )
+def _not_downloaded(wanted: Wanted) -> Reason:
+    size = "" if wanted.gb is None else f" ({wanted.gb:.1f} GB)"
+    return Reason(ReasonCode.NOT_DOWNLOADED, f"not downloaded{size}", "add --compat-download")
 
 
 def _incomplete(what: str) -> Reason:

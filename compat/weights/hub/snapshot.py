@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compat.registry.spec import ModelSpec
 from compat.weights.hub.access import Access
 from compat.weights.hub.files import needed_files
+
+if TYPE_CHECKING:
+    from compat.registry.spec import ModelSpec
 
 DEFAULT_BRANCH = "main"
 
 Notes = dict[str, str | bool]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A repository that a checkpoint is wanted from."""
+
+    id: str
+    revision: str | None = None
+    """A commit, a branch or a tag; None: the default branch."""
+    gb: float | None = None
+    """Size of the checkpoint in GB (10^9 bytes), where somebody has written it down."""
+    code: bool = False
+    """Whether the model needs Python files of the repository."""
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Wanted:
+        """What an entry of the registry stands for."""
+        stored = spec.checkpoint
+        return cls(spec.id, stored.revision, stored.gb, spec.remote_code)
+
+    @property
+    def branch(self) -> str:
+        """What was asked for, named."""
+        return self.revision or DEFAULT_BRANCH
 
 
 @dataclass(frozen=True)
@@ -28,15 +55,15 @@ class Snapshot:
         return self.folder.name
 
 
-def cached_snapshot(spec: ModelSpec, access: Access) -> Snapshot | None:
+def cached_snapshot(wanted: Wanted, access: Access) -> Snapshot | None:
     """The model's snapshot, complete or not; None where nothing of it is in the cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(
-            spec.id,
-            revision=spec.checkpoint.revision,
+            wanted.id,
+            revision=wanted.revision,
             cache_dir=access.cache,
             local_files_only=True,
             allow_patterns=[],  # what it needs is judged below: this only finds the folder
@@ -46,7 +73,7 @@ def cached_snapshot(spec: ModelSpec, access: Access) -> Snapshot | None:
     return Snapshot(Path(folder))
 
 
-def listed_sizes(spec: ModelSpec, snapshot: Snapshot, access: Access) -> dict[str, int]:
+def listed_sizes(wanted: Wanted, snapshot: Snapshot, access: Access) -> dict[str, int]:
     """Path -> bytes of all that the repository holds at that commit; empty where not known.
 
     huggingface_hub keeps the listing beside what it has downloaded.
@@ -55,16 +82,16 @@ def listed_sizes(spec: ModelSpec, snapshot: Snapshot, access: Access) -> dict[st
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
-        tree = get_cached_repo_tree(spec.id, revision=snapshot.commit, cache_dir=access.cache)
+        tree = get_cached_repo_tree(wanted.id, revision=snapshot.commit, cache_dir=access.cache)
     except CachedRepoTreeNotFoundError:
         return {}
     return {file.path: file.size for file in tree}
 
 
-def lacking_files(spec: ModelSpec, snapshot: Snapshot, access: Access) -> list[str]:
+def lacking_files(wanted: Wanted, snapshot: Snapshot, access: Access) -> list[str]:
     """The needed files that the listing has and the folder has not, or not in full."""
-    sizes = listed_sizes(spec, snapshot, access)
-    needed = needed_files(sizes, code=needs_code(spec, access))
+    sizes = listed_sizes(wanted, snapshot, access)
+    needed = needed_files(sizes, code=needs_code(wanted, access))
     return [name for name in needed.names if not is_whole(snapshot.folder / name, sizes.get(name))]
 
 
@@ -73,6 +100,6 @@ def is_whole(path: Path, size: int | None) -> bool:
     return path.is_file() and (size is None or path.stat().st_size == size)
 
 
-def needs_code(spec: ModelSpec, access: Access) -> bool:
+def needs_code(wanted: Wanted, access: Access) -> bool:
     """Whether Python files of the repository are wanted: needed, and allowed."""
-    return spec.remote_code and access.allow_code
+    return wanted.code and access.allow_code

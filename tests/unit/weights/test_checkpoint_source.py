@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Shape, Target, Weights
-from compat.weights.hub import Access, Hub
+from compat.weights.hub import Access, Hub, Wanted
 from compat.weights.source import find_checkpoint
 
 CONFIG = {
@@ -74,7 +74,7 @@ def target_of(weights: Weights) -> Target:
 
 def reason_from_hub(spec: ModelSpec, cache: Path) -> Reason:
     with pytest.raises(CannotRun) as caught:
-        Hub(Access(cache=cache)).snapshot(spec)
+        Hub(Access(cache=cache)).snapshot(Wanted.of(spec))
     return caught.value.reason
 
 
