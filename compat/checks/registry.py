@@ -123,6 +123,7 @@ _AREA_MODULES = (
     "precision",
     "offload",
     "calibration",
+    "embeds",
     "persistence",
     "quality",
     "memory",

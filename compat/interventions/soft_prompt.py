@@ -13,14 +13,18 @@ from torch import nn
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Let no weight ask for a gradient; each asks again on leaving where it did before."""
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in asking:
-        parameter.requires_grad_(False)
+    # By name: accelerate puts another tensor in the place of an offloaded weight at each forward.
+    asking = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    _ask(model, asking, False)
     try:
         yield
     finally:
-        for parameter in asking:
-            parameter.requires_grad_(True)
+        _ask(model, asking, True)
+
+
+def _ask(model: nn.Module, names: list[str], gradient: bool) -> None:
+    for name in names:
+        model.get_parameter(name).requires_grad_(gradient)
 
 
 def draw_soft_prompt(embedded: torch.Tensor, length: int, *, seed: int) -> torch.Tensor:
@@ -35,7 +39,10 @@ def draw_soft_prompt(embedded: torch.Tensor, length: int, *, seed: int) -> torch
 
 
 def put_before(
-    vectors: torch.Tensor, embeds: torch.Tensor, mask: torch.Tensor, padding: Literal["left", "right"]
+    vectors: torch.Tensor,
+    embeds: torch.Tensor,
+    mask: torch.Tensor,
+    padding: Literal["left", "right"],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Put `vectors`, (vectors, width), before the text of each row, and behind its padding.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
-from compat.interventions.soft_prompt import put_before
+from compat.interventions.soft_prompt import draw_soft_prompt, frozen, put_before
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.reading import ReadingModel
 from compat.subject.tolerance import assert_close, tolerance
@@ -75,6 +75,23 @@ class RunningModel(ReadingModel):
         with torch.set_grad_enabled(grad):
             logits: torch.Tensor = self.model(**arguments, use_cache=False).logits
         return logits.float().cpu()
+
+    def logits_of_embeds_alone(self, inputs: Inputs, embeds: torch.Tensor) -> torch.Tensor:
+        """The same without a gradient, and without telling the model of mask and positions."""
+        arguments: dict[str, Any] = {"inputs_embeds": embeds}
+        if self.has_encoder:
+            arguments["decoder_input_ids"] = inputs.ids.to(self.device)
+        with torch.no_grad():
+            logits: torch.Tensor = self.model(**arguments, use_cache=False).logits
+        return logits.float().cpu()
+
+    def soft_prompt(self, length: int, *, seed: int = 0) -> torch.Tensor:
+        """Random vectors, (length, width), float32, as large as the text's embedded tokens."""
+        return draw_soft_prompt(self.embed(self.text.inputs), length, seed=seed)
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Let no weight ask for a gradient inside."""
+        return frozen(self.model)
 
     def logits_after(
         self, vectors: torch.Tensor, inputs: Inputs, *, grad: bool = False

@@ -42,6 +42,7 @@ AREAS = (
     "precision",
     "offload",
     "calibration",
+    "embeds",
     "persistence",
     "quality",
     "memory",
