@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat.loading.load import LoadOptions, load
+from compat.loading.loaded import Loaded
 from compat.loading.reference import References
 from compat.loading.release import release
 from compat.loading.requirements import Policy, require
@@ -16,7 +17,8 @@ from compat.loading.threads import threads_worth
 from compat.outcomes import Stage, in_stage
 from compat.registry.spec import ModelSpec
 from compat.subject import ConfigSubject, Subject
-from compat.targets import Target, Weights
+from compat.subject.pristine import outline
+from compat.targets import Checkpoint, Target, Weights
 from compat.targets.devices import Host
 from compat.weights.hub import Hub
 from compat.weights.source import find_checkpoint
@@ -48,20 +50,55 @@ class Opening:
         return References((self.twin_cache or default_cache()) / "references", self.options)
 
 
-@contextmanager
-def open_subject(
-    target: Target, spec: ModelSpec, opening: Opening
-) -> Iterator[Subject | ConfigSubject]:
-    """Load a target and release it on leaving.
+@dataclass(frozen=True)
+class SharedLoad:
+    """A loaded checkpoint, shared by targets that differ in the wrapper alone."""
 
-    Raises CannotRun where something is missing before anything is loaded, and whatever teaching
-    or loading raises; `compat.outcomes.stage_of` tells at which stage that was.
+    loaded: Loaded
+    spec: ModelSpec
+    checkpoint: Checkpoint
+    opening: Opening
+
+    @contextmanager
+    def wrapped(self, target: Target, wrapper: Wrapper) -> Iterator[Subject]:
+        """Wrap the model for a target, and take the wrapper off on leaving.
+
+        Raises NotPristineError, on leaving, where the wrapper does not leave the model as it was.
+        """
+        model = self.loaded.model
+        assert model is not None, "the load was released"
+        with in_stage(Stage.LOAD), ExitStack() as undo:
+            bare = outline(model)
+            subject = wrapper.wrap(
+                model,
+                self.loaded.tokenizer,
+                target=target,
+                spec=self.spec,
+                checkpoint=self.checkpoint,
+                load_measures={**self.checkpoint.notes, **self.loaded.measures},
+                reference=self.opening.references.provider(self.spec),
+                store=CheckpointStore(self.opening.options, wrapper),
+            )
+            undo.callback(wrapper.unwrap, subject)
+            subject.warm_up()
+            wrapped = outline(model)
+            opened = undo.pop_all()
+        with opened:
+            yield subject
+            # What a check has left behind is no fault of the wrapper's.
+            untouched = outline(model) == wrapped
+        if untouched:
+            bare.require_equal(outline(model))
+
+
+@contextmanager
+def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[SharedLoad]:
+    """Load what targets that share `load_key` have in common, and release it on leaving.
+
+    Raises as `open_subject` does.
     """
     with in_stage(Stage.REQUIREMENTS):
         require(target, spec, opening.host, opening.policy)
-    if target.weights is Weights.CONFIG:
-        yield ConfigSubject(target, spec)
-        return
     with in_stage(Stage.WEIGHTS):
         checkpoint = find_checkpoint(
             target,
@@ -76,19 +113,25 @@ def open_subject(
         undo.enter_context(threads_worth(checkpoint.folder))
         loaded = load(target, spec, checkpoint, opening.options)
         undo.callback(release, loaded)
-        wrapper = opening.wrappers[target.wrapper]
-        subject = wrapper.wrap(
-            loaded.model,
-            loaded.tokenizer,
-            target=target,
-            spec=spec,
-            checkpoint=checkpoint,
-            load_measures={**checkpoint.notes, **loaded.measures},
-            reference=opening.references.provider(spec),
-            store=CheckpointStore(opening.options, wrapper),
-        )
-        undo.callback(wrapper.unwrap, subject)
-        subject.warm_up()
         opened = undo.pop_all()
     with opened:
+        yield SharedLoad(loaded, spec, checkpoint, opening)
+
+
+@contextmanager
+def open_subject(
+    target: Target, spec: ModelSpec, opening: Opening
+) -> Iterator[Subject | ConfigSubject]:
+    """Load a target and release it on leaving.
+
+    Raises CannotRun where something is missing before anything is loaded, and whatever teaching
+    or loading raises; `compat.outcomes.stage_of` tells at which stage that was.
+    """
+    if target.weights is Weights.CONFIG:
+        with in_stage(Stage.REQUIREMENTS):
+            require(target, spec, opening.host, opening.policy)
+        yield ConfigSubject(target, spec)
+        return
+    wrapper = opening.wrappers[target.wrapper]
+    with open_load(target, spec, opening) as shared, shared.wrapped(target, wrapper) as subject:
         yield subject

@@ -69,7 +69,9 @@ def _asked(
     targets = (
         one
         for one in selection.targets(session.listed, session.local)
-        if limits.allow(one) and (not named.alone or one.target.load_part in named.loads)
+        if limits.allow(one)
+        and (not named.alone or one.target.load_part in named.loads)
+        and (one.target.wrapper in session.options.request.wrappers or named.is_about(one.target))
     )
     every = _cases(targets, session, selection) if runs_checks else _alone(targets, selection)
     for asked in every:
@@ -114,6 +116,9 @@ def _selection(
     request = session.options.request
     if limits.modes is not None and request.modes is None:
         request = replace(request, modes=limits.modes)
+    others = (wrapper for wrapper in session.wrappers if wrapper not in request.wrappers)
+    further = named.wrappers_among(others)
+    request = replace(request, wrappers=(*request.wrappers, *further))
     return Selection(
         request=request,
         present=session.present,

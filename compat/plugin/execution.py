@@ -96,12 +96,22 @@ def judge(
     report.compat = session.recorder.conclude(result, revision)  # type: ignore[attr-defined]
 
 
-def end_of_target(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Whether no further case of the item's target follows."""
-    if nextitem is None or asked_of(nextitem) is None:
-        # Something else comes between: cases of a target are never apart, so this was the last.
-        return True
-    return load_of(nextitem.nodeid) != load_of(item.nodeid)
+def let_go(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After a target's last case free it, but for a load that the next target shares.
+
+    Raises WeightsChangedError where the target's weights have changed.
+    """
+    own = asked_of(item)
+    following = None if nextitem is None else asked_of(nextitem)
+    if own is None or (following is not None and own.planned == following.planned):
+        return
+    # Where something else comes between, this was the last: cases of a load are never apart.
+    shared = nextitem is not None and following is not None and _share_a_load(item, nextitem)
+    release(item.config.stash[SESSION], keep_load=shared)
+
+
+def _share_a_load(item: pytest.Item, other: pytest.Item) -> bool:
+    return load_of(item.nodeid) == load_of(other.nodeid)
 
 
 def _judged_by_pytest(
@@ -117,9 +127,12 @@ def _judged_by_pytest(
     return None
 
 
-def release(session: CompatSession) -> None:
+def release(session: CompatSession, *, keep_load: bool = False) -> None:
     """At the end of a target. Raises WeightsChangedError where its weights have changed."""
     try:
         session.holder.verify()
+    except BaseException:
+        keep_load = False
+        raise
     finally:
-        session.holder.release()
+        session.holder.release(keep_load=keep_load)

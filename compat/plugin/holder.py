@@ -63,7 +63,7 @@ class Holder:
         """The loaded target. Raises, for every case of it alike, what opening it raised."""
         __tracebackhide__ = True
         if self._planned != planned:
-            self.release()
+            self.release(keep_load=self._session.shelf.holds(planned.target.load_key))
             self._open(planned)
         if isinstance(self._failure, CannotRun):
             raise TargetSkipped(self._failure)
@@ -97,8 +97,11 @@ class Holder:
                 "changed them"
             )
 
-    def release(self) -> None:
-        """Free the target, and what failing cases still hold of it."""
+    def release(self, *, keep_load: bool = False) -> None:
+        """Free the target, and what failing cases still hold of it.
+
+        `keep_load` leaves what it was loaded as for the next target, which shares it.
+        """
         for name in LAST:
             if hasattr(sys, name):
                 delattr(sys, name)
@@ -108,11 +111,18 @@ class Holder:
         self._findings.clear()
         self._planned = self.present = self._failure = self._traceback = None
         stack, self._stack = self._stack, ExitStack()
-        stack.close()
+        try:
+            stack.close()
+        except BaseException:
+            keep_load = False
+            raise
+        finally:
+            if not keep_load:
+                self._session.shelf.clear()
 
     def _open(self, planned: PlannedTarget) -> None:
         self._planned = planned
-        self.loads += 1
+        self.loads += not self._session.shelf.holds(planned.target.load_key)
         began = time.perf_counter()
         try:
             self.present = self._stack.enter_context(self._session.open(planned, self._session))

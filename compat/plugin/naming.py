@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from compat.targets import Target
 from compat.targets.nodepart import bracketed, loaded_part
 
 LAST_FAILED = "cache/lastfailed"
@@ -26,6 +27,18 @@ class NamedCases:
     def loads(self) -> frozenset[str]:
         """Their targets, as `slug-weights-device-mode`."""
         return frozenset(filter(None, map(loaded_part, self.parts)))
+
+    def wrappers_among(self, offered: Iterable[str]) -> tuple[str, ...]:
+        """The wrappers of `offered` that some of the cases are about."""
+        return tuple(
+            wrapper
+            for wrapper in offered
+            if any(f"{loaded_part(part)}-{wrapper}-" in f"{part}-" for part in self.parts)
+        )
+
+    def is_about(self, target: Target) -> bool:
+        """Whether one of the cases is on this target, wrapper included."""
+        return any(f"{part}-".startswith(f"{target.node_part}-") for part in self.parts)
 
     @classmethod
     def of(cls, config: pytest.Config, definition: pytest.Function) -> NamedCases:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from compat.outcomes import Stage, in_stage
+from compat.targets import Target, Weights
 from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
+    from compat.loading.open import Opening
     from compat.plugin.session import CompatSession
+    from compat.registry.spec import ModelSpec
     from compat.runner import AnySubject
 
 
@@ -45,4 +49,19 @@ def open_planned(
     )
     if isinstance(planned.spec, PairSpec):
         return open_pair(planned.target, planned.spec, opening)
-    return open_subject(planned.target, planned.spec, opening)
+    if planned.target.weights is Weights.CONFIG:
+        return open_subject(planned.target, planned.spec, opening)
+    return _open_shared(planned.target, planned.spec, opening, session)
+
+
+@contextmanager
+def _open_shared(
+    target: Target, spec: ModelSpec, opening: Opening, session: CompatSession
+) -> Iterator[AnySubject]:
+    """Wrap what is on the shelf already where another wrapper has just had it."""
+    from compat.loading.open import open_load
+
+    wrapper = session.wrappers[target.wrapper]()
+    shared = session.shelf.take(target.load_key, lambda: open_load(target, spec, opening))
+    with shared.wrapped(target, wrapper) as subject:
+        yield subject

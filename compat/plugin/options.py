@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compat.plugin.wrappers import offered_wrappers, own_wrappers, wrappers_named
 from compat.targets import Mode, Weights
 from compat.targets.selection import Request, SelectionError, parse_names
 from compat.targets.target import BARE
@@ -83,7 +84,8 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--compat-wrapper",
         metavar="NAMES",
-        help=f"what stands around the model, comma-separated. By default {BARE}.",
+        help=f"what stands around the model, comma-separated: {', '.join(own_wrappers())}, or what "
+        f"`pytest_compat_wrappers` offers. By default {BARE}.",
     )
     add(
         "--compat-trust-remote-code",
@@ -134,7 +136,7 @@ def read_options(config: pytest.Config) -> Options:
     request = Request(
         weights=None if weights is None else parse_names(Weights, weights, "--compat-weights"),
         modes=None if modes is None else parse_names(Mode, modes, "--compat-modes"),
-        wrappers=_wrappers(get("--compat-wrapper")),
+        wrappers=wrappers_named(get("--compat-wrapper"), offered_wrappers(config)),
         models=names,
         pairs=tuple((source, target) for source, target in get("--compat-pair")),
         families=_list(get("--compat-families")),
@@ -184,14 +186,6 @@ def _folder(given: str) -> str:
             "tests first"
         )
     return given
-
-
-def _wrappers(text: str | None) -> tuple[str, ...]:
-    names = _list(text) or (BARE,)
-    for name in names:
-        if name != BARE:
-            raise SelectionError(f"--compat-wrapper: {name!r} is none of {BARE}")
-    return names
 
 
 def _reasons(text: str | None) -> frozenset[ReasonCode]:

@@ -5,7 +5,7 @@ Everything but options and marks is imported when a test asks for a target.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +14,23 @@ from compat.plugin.stash import PROBLEM, PROBLEM_KEY, SESSION
 
 if TYPE_CHECKING:
     from compat.plugin.case import Asked
+    from compat.plugin.wrappers import WrapperFactory
 
 pytest_plugins = ["compat.plugin.fixtures"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer the hooks that projects may implement."""
+    from compat.plugin import hookspec
+
+    pluginmanager.add_hookspecs(hookspec)
+
+
+def pytest_compat_wrappers() -> Mapping[str, WrapperFactory]:
+    """Offer the wrappers that come with the suite."""
+    from compat.plugin.wrappers import own_wrappers
+
+    return own_wrappers()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -140,10 +155,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Free a target after its last case."""
     yield
     if _asked_of(item) is not None:
-        from compat.plugin.execution import end_of_target, release
+        from compat.plugin.execution import let_go
 
-        if end_of_target(item, nextitem):
-            release(item.config.stash[SESSION])
+        let_go(item, nextitem)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

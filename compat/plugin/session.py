@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
     from compat.plugin.holder import Holder
     from compat.plugin.recording import Recorder
+    from compat.plugin.shelf import Shelf
     from compat.plugin.stash import Opener
+    from compat.plugin.wrappers import WrapperFactory
     from compat.registry.failures import FailureIndex
     from compat.registry.pair import Entry, PairSpec
     from compat.registry.spec import ModelSpec, Registry
@@ -157,6 +159,20 @@ class CompatSession:
         from compat.plugin.holder import Holder
 
         return Holder(self)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What is loaded and waits for the next target that shares it."""
+        from compat.plugin.shelf import Shelf
+
+        return Shelf()
+
+    @cached_property
+    def wrappers(self) -> Mapping[str, WrapperFactory]:
+        """Every wrapper that somebody offers. Raises SelectionError."""
+        from compat.plugin.wrappers import offered_wrappers
+
+        return offered_wrappers(self.config)
 
     @cached_property
     def recorder(self) -> Recorder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -64,6 +64,15 @@ class Snapshot:
                 traces.append(f"{title} {_some(sorted(ours ^ theirs))}")
         if traces:
             raise NotPristineError("the check left a trace on the model: " + "; ".join(traces))
+
+
+def outline(model: nn.Module) -> Snapshot:
+    """The state of a model apart from what its tensors hold: a first forward may rearrange them.
+
+    bitsandbytes repacks 4-bit weights then.
+    """
+    state = Snapshot.of(model)
+    return replace(state, versions=tuple((name, 0, 0) for name, *_ in state.versions))
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -61,9 +61,10 @@ def makes_sense(entry: Entry, target: Target) -> bool:
 
     Stored-as-is loading means nothing for a twin, which is stored in full precision; and a
     checkpoint that is stored quantized cannot be quantized once more. A pair has no config of its
-    own, and no wrapper goes around two models.
+    own, and no wrapper goes around two models, or around a config.
     """
-    if target.kind is Kind.PAIR and (target.weights is Weights.CONFIG or target.wrapper != BARE):
+    a_model, a_config = target.kind is Kind.MODEL, target.weights is Weights.CONFIG
+    if (target.wrapper != BARE and (a_config or not a_model)) or (a_config and not a_model):
         return False
     return all(_makes_sense(spec, target) for spec in entry.models)
 
