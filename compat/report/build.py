@@ -15,6 +15,7 @@ from compat.report.findings import (
     untested_of,
 )
 from compat.report.marks import case_word, verdict_mark
+from compat.report.pairs import pairs_of
 from compat.report.rows import columns_of, families_of, rows_of
 from compat.report.text import duration, visible
 from compat.report.view import (
@@ -36,7 +37,7 @@ from compat.results.record import (
     RunRecord,
 )
 from compat.results.verdict import Word
-from compat.targets import Weights
+from compat.targets import Kind, Weights
 
 
 def build_view(
@@ -57,12 +58,13 @@ def build_view(
     targets = gather(merged, registry, areas, checks)
     columns = columns_of(targets)
     rows = rows_of(targets, registry, columns, areas)
-    models = tuple(rows.values())
+    models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
     return ReportView(
         runs=_runs(merged),
         environments=_environments(merged, targets),
         columns=columns,
         families=families_of(models),
+        pairs=pairs_of(rows, registry, {target.id: target for target in targets}),
         model_counts=_verdict_counts(model.word for model in models),
         target_counts=_verdict_counts(
             target.verdict.word

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from compat.registry.spec import ModelSpec, Registry
+from compat.registry.pair import Entry, entries_of
+from compat.registry.spec import Registry
 from compat.report.view import DescribedCheck
 from compat.results.merge import crashed_cases, newest_results
 from compat.results.record import CaseRecord, PlannedRecord, Record
@@ -73,7 +74,7 @@ def gather(
         return positions.get(check, len(positions)), check
 
     targets = {target: found for target in wanted if (found := _coordinates(target)) is not None}
-    specs = {spec.id: spec for spec in registry.models}
+    specs = {entry.id: entry for entry in entries_of(registry)}
     for target, at in targets.items():
         wanted[target].update(_offered(at, specs.get(at.model), checks))
     anchors = _anchors(targets, specs)
@@ -91,7 +92,7 @@ def gather(
     )
 
 
-def _offered(at: CaseId, spec: ModelSpec | None, checks: Iterable[Plannable]) -> Iterable[str]:
+def _offered(at: CaseId, spec: Entry | None, checks: Iterable[Plannable]) -> Iterable[str]:
     """The checks that mean something for a target, as far as the registry alone can tell."""
     if spec is None:
         return ()
@@ -118,12 +119,12 @@ def _place(target: CaseId) -> tuple[str, str, int, int, str]:
     )
 
 
-def anchor_part(model: str, spec: ModelSpec | None) -> str:
+def anchor_part(model: str, spec: Entry | None) -> str:
     """A model's name as it may stand in an HTML id, whatever a folder was called."""
     return spec.slug if spec else _UNFIT.sub("-", model.lower()).strip("-.") or "model"
 
 
-def _anchors(targets: Mapping[str, CaseId], specs: Mapping[str, ModelSpec]) -> dict[str, str]:
+def _anchors(targets: Mapping[str, CaseId], specs: Mapping[str, Entry]) -> dict[str, str]:
     anchors: dict[str, str] = {}
     taken: set[str] = set()
     for target in sorted(targets):

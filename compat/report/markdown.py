@@ -9,7 +9,7 @@ from pathlib import Path
 from compat.outcomes import ReasonCode
 from compat.report.target_view import FindingView, TargetView
 from compat.report.text import is_link
-from compat.report.view import CellView, ModelView, ReportView
+from compat.report.view import CellView, ModelView, PairView, ReportView
 from compat.results.atomic import replace_text
 from compat.results.verdict import Word
 from compat.targets import Weights
@@ -21,6 +21,13 @@ _RESOURCES = frozenset(
 )
 _WORST = (Word.BROKEN, Word.PARTIAL)
 _CELL_LIMIT = 240
+_GLYPHS = {
+    Word.WORKS: "✅",
+    Word.PARTIAL: "⚠️",
+    Word.BROKEN: "❌",
+    Word.BLOCKED: "⛔",
+    Word.NOT_TESTED: "-",
+}
 
 
 def write_markdown(view: ReportView, path: Path) -> None:
@@ -76,6 +83,7 @@ def _lines(view: ReportView) -> Iterator[str]:
         ("Model", "Status", "Notes"),
         (_blocked_row(model) for model in blocked if not _lacks_resources(model)),
     )
+    yield from _pairs(view)
     yield from _by_family(view)
 
 
@@ -214,6 +222,32 @@ def _blocked_row(model: ModelView) -> tuple[str, str, str]:
     return _name(model), escaped(" ".join(whys[:2])), escaped("; ".join(list(actions)[:2]))
 
 
+def _pairs(view: ReportView) -> Iterator[str]:
+    if not view.pairs:
+        return
+    yield "## Pairs (source → target)"
+    yield ""
+    yield "Sizes are the registry's; special tokens are those of the tokenizers that were loaded."
+    yield ""
+    yield from _table(
+        ("Pair", "Hidden", "Vocabulary", "Special tokens", "Chat templates", "Verdict", "Why"),
+        (_pair_row(pair) for pair in view.pairs),
+    )
+
+
+def _pair_row(pair: PairView) -> tuple[str, ...]:
+    row = pair.row
+    works = _modes(row, Word.WORKS)
+    verdict = f"{_GLYPHS[row.word]} {row.word}" + (f" in {works}" if works else "")
+    why = " ".join(filter(None, (pair.why, pair.learned)))
+    both = (
+        f"{escaped(getattr(pair.source, name)) or '-'} → "
+        f"{escaped(getattr(pair.target, name)) or '-'}"
+        for name in ("hidden", "vocabulary", "tokens", "template")
+    )
+    return (_name(row), *both, verdict, escaped(why))
+
+
 def _by_family(view: ReportView) -> Iterator[str]:
     yield "## Detailed status by family"
     yield ""
@@ -228,11 +262,4 @@ def _by_family(view: ReportView) -> Iterator[str]:
 
 
 def _family_row(model: ModelView) -> tuple[str, ...]:
-    glyphs = {
-        Word.WORKS: "✅",
-        Word.PARTIAL: "⚠️",
-        Word.BROKEN: "❌",
-        Word.BLOCKED: "⛔",
-        Word.NOT_TESTED: "-",
-    }
-    return (_name(model), *(f"{glyphs[cell.word]} {cell.word}" for cell in model.cells))
+    return (_name(model), *(f"{_GLYPHS[cell.word]} {cell.word}" for cell in model.cells))

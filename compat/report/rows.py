@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from compat.registry.spec import BlockFacts, ModelSpec, Registry
+from compat.registry.pair import Entry, PairSpec, entries_of
+from compat.registry.spec import ARROW, BlockFacts, ModelSpec, Registry
 from compat.report.evidence import TargetEvidence, anchor_part
 from compat.report.marks import verdict_mark
 from compat.report.targets import open_target, score_of
@@ -18,7 +19,7 @@ from compat.report.view import (
     OtherView,
 )
 from compat.results.verdict import Word, judge_model, leading
-from compat.targets import CPU_MODES, Device, Mode, Weights
+from compat.targets import CPU_MODES, Device, Kind, Mode, Weights
 from compat.targets.target import BARE
 
 OUTSIDE = "outside the registry"
@@ -44,12 +45,15 @@ def rows_of(
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
 ) -> dict[tuple[str, str], ModelView]:
-    """Rows by model and wrapper: the registry's in its order, then those only records know."""
+    """Rows by model and wrapper: the registry's in its order, then those only records know.
+
+    Pairs have rows like models, in a table of their own.
+    """
     found: dict[tuple[str, str], list[TargetEvidence]] = {}
     for target in targets:
         at = target.coordinates
         found.setdefault((at.model, at.wrapper), []).append(target)
-    specs = {spec.id: spec for spec in registry.models}
+    specs = {entry.id: entry for entry in entries_of(registry)}
     wrapped: dict[str, list[str]] = {}
     for model, wrapper in sorted(found):
         wrapped.setdefault(model, []).append(wrapper)
@@ -78,12 +82,12 @@ def families_of(models: Iterable[ModelView]) -> tuple[FamilyView, ...]:
 def _model(
     model: str,
     wrapper: str,
-    spec: ModelSpec | None,
+    spec: Entry | None,
     targets: Sequence[TargetEvidence],
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
 ) -> ModelView:
-    organisation, _, name = model.rpartition("/")
+    organisation, name = _names(model)
     suffix = "" if wrapper == BARE else f"-{anchor_part(wrapper, None)}"
     tested = [target for target in targets if target.coordinates.weights is not Weights.CONFIG]
     config = [target for target in targets if target.coordinates.weights is Weights.CONFIG]
@@ -111,8 +115,18 @@ def _model(
     )
 
 
-def _find(model: str, spec: ModelSpec | None) -> str:
-    words = [model, *((*spec.aliases, spec.family, spec.model_class) if spec else ())]
+def _names(model: str) -> tuple[str, str]:
+    """Organisation and name; of a pair no organisation, and the names of both models."""
+    if Kind.of(model) is Kind.PAIR:
+        return "", " → ".join(end.rpartition("/")[2] for end in model.split(ARROW))
+    organisation, _, name = model.rpartition("/")
+    return organisation, name
+
+
+def _find(model: str, entry: Entry | None) -> str:
+    words = [model]
+    for spec in entry.models if entry else ():
+        words += [*spec.aliases, spec.family, spec.model_class]
     return visible(" ".join(dict.fromkeys(words)).lower(), 400)
 
 
@@ -124,10 +138,9 @@ def _at(targets: Iterable[TargetEvidence], column: ColumnView) -> list[TargetEvi
     ]
 
 
-def _cell(
-    targets: Iterable[TargetEvidence], column: ColumnView, spec: ModelSpec | None
-) -> CellView:
-    if spec is not None and spec.modes is not None and column.mode not in spec.modes:
+def _cell(targets: Iterable[TargetEvidence], column: ColumnView, entry: Entry | None) -> CellView:
+    models = entry.models if entry else ()
+    if any(spec.modes is not None and column.mode not in spec.modes for spec in models):
         why = "The registry does not test this model in this mode."
     else:
         why = "No run so far has tested this."
@@ -156,8 +169,12 @@ def _pick(targets: Sequence[TargetEvidence], otherwise: str) -> CellView:
     )
 
 
-def facts_of(spec: ModelSpec) -> FactsView:
+def facts_of(spec: Entry) -> FactsView:
     """What the registry says of a model, formatted."""
+    if isinstance(spec, PairSpec):
+        return FactsView(
+            line=visible(f"States of {spec.source.id}, put in as embeddings of {spec.target.id}.")
+        )
     widths, checkpoint = spec.widths, spec.checkpoint
     gated = {"False": "not gated", "None": "gating not known"}.get(
         str(checkpoint.gated), f"gated ({checkpoint.gated})"

@@ -98,6 +98,32 @@ class FamilyView:
 
 
 @dataclass(frozen=True)
+class EndView:
+    """One model of a pair: what has to fit. Empty where it is not known."""
+
+    size: str
+    hidden: str
+    vocabulary: str
+    tokens: str
+    """Its special tokens, as the tokenizer that was loaded has them."""
+    template: str
+    """Whether that tokenizer has a chat template."""
+
+
+@dataclass(frozen=True)
+class PairView:
+    """A pair: its row, both its models, and how it went."""
+
+    row: ModelView
+    source: EndView
+    target: EndView
+    why: str
+    """The verdict's sentence, of the first mode that it is the verdict of."""
+    learned: str
+    """What training each adapter did to the loss; empty where none was trained."""
+
+
+@dataclass(frozen=True)
 class SkipView:
     """All cases that were skipped for one reason."""
 
@@ -215,6 +241,7 @@ class ReportView:
     environments: tuple[EnvironmentView, ...]
     columns: tuple[ColumnView, ...]
     families: tuple[FamilyView, ...]
+    pairs: tuple[PairView, ...]
     model_counts: tuple[CountView, ...]
     target_counts: tuple[CountView, ...]
     case_counts: tuple[CountView, ...]
