@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compat.outcomes import ReasonCode
@@ -245,7 +246,7 @@ def _pair_row(pair: PairView) -> tuple[str, ...]:
         f"{escaped(getattr(pair.target, name)) or '-'}"
         for name in ("hidden", "vocabulary", "tokens", "template")
     )
-    return (_name(row), *both, verdict, escaped(why))
+    return (_name(replace(row, id=row.name)), *both, verdict, escaped(why))
 
 
 def _by_family(view: ReportView) -> Iterator[str]:

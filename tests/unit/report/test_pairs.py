@@ -125,7 +125,7 @@ def test_a_pair_of_another_registry_is_shown_with_what_its_records_say() -> None
 def test_the_markdown_has_a_row_a_pair_in_the_form_of_its_table() -> None:
     page = render_markdown(view_of(*CPU_MODES))
     section = page.partition("## Pairs")[2].partition("\n## ")[0]
-    (row,) = (line for line in section.splitlines() if line.startswith("| acme"))
+    (row,) = (line for line in section.splitlines() if line.startswith("| anvil-1b → rocket-7b"))
     cells = [cell.strip() for cell in row.strip("|").split(" | ")]
     assert cells[1:3] == ["2,048 → 4,096", "128,256 → 32,768"]
     assert cells[4] == "yes → no"
