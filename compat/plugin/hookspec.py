@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 def pytest_compat_wrappers(config: pytest.Config) -> Mapping[str, WrapperFactory]:  # type: ignore[empty-body]
     """Offer wrappers: a name, as `--compat-wrapper` and node ids have it, and what makes one.
 
-    What makes a wrapper is called without arguments when a model is about to be wrapped, so that
-    a run that selects none imports nothing for it. See `compat.wrappers.Wrapper` for what it has
-    to do. Implement the hook in the conftest.py of the rootdir or in a plugin:
-
-        from compat.subject import Subject
+    What makes a wrapper is called without arguments when a model is about to be wrapped. Import
+    torch in there, and not beside it: then a run that loads nothing goes without. See
+    `compat.wrappers.Wrapper` for what it has to do. Implement the hook in the conftest.py of the
+    rootdir or in a plugin:
 
         class Halved:
             name = "halved"
             capabilities = frozenset()
 
             def wrap(self, model, tokenizer, **subject):
+                from compat.subject import Subject
+
                 wrapped = Subject(model=model, tokenizer=tokenizer, **subject)
                 head = model.get_output_embeddings()
                 wrapped.hook = head.register_forward_hook(lambda _head, _args, logits: logits / 2)
