@@ -33,6 +33,7 @@ class ReasonCode(StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     MISSING_PACKAGE = "missing-package"
     VERSION_TOO_OLD = "version-too-old"
+    VERSION_TOO_NEW = "version-too-new"
     DISK_FULL = "disk-full"
     NO_REFERENCE = "no-reference"
     NO_TWIN = "no-twin"
@@ -63,6 +64,7 @@ _CLASSES: dict[ReasonCode, ReasonClass] = {
     ReasonCode.OUT_OF_MEMORY: ReasonClass.ENVIRONMENT,
     ReasonCode.MISSING_PACKAGE: ReasonClass.ENVIRONMENT,
     ReasonCode.VERSION_TOO_OLD: ReasonClass.ENVIRONMENT,
+    ReasonCode.VERSION_TOO_NEW: ReasonClass.ENVIRONMENT,
     ReasonCode.DISK_FULL: ReasonClass.ENVIRONMENT,
     ReasonCode.NO_REFERENCE: ReasonClass.ENVIRONMENT,
     ReasonCode.NO_TWIN: ReasonClass.ENVIRONMENT,

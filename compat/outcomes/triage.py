@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compat.outcomes.reason import CannotRun, Reason
-from compat.outcomes.rules import OUT_OF_MEMORY_RULES, RULES, Rule
+from compat.outcomes.rule import Rule
+from compat.outcomes.rules import OUT_OF_MEMORY_RULES, RULES
 
 
 def triage(exception: BaseException) -> Reason | None:

@@ -22,6 +22,7 @@ def open_planned(
 ) -> AbstractContextManager[AnySubject]:
     """Open a target as the options of this run say."""
     from compat.loading.requirements import Policy, require
+    from compat.weights.hub import Wanted
 
     options = session.options
     policy = Policy(trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle)
@@ -29,6 +30,11 @@ def open_planned(
         # Judged before torch is imported: what can't run here is said at once.
         for target, spec in planned.parts:
             require(target, spec, session.host, policy)
+
+    with in_stage(Stage.WEIGHTS):
+        for target, spec in planned.parts:
+            if target.weights is Weights.HUB:
+                session.hub.snapshot(Wanted.of(spec))
 
     from compat.loading.load import LoadOptions
     from compat.loading.open import Opening, open_subject
@@ -45,6 +51,7 @@ def open_planned(
         local={
             spec.id: folder for spec, folder in zip(session.local, options.folders, strict=True)
         },
+        hub=session.hub,
         announce=session.announce,
     )
     if isinstance(planned.spec, PairSpec):

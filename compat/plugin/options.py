@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compat.plugin.amounts import ANY, download_allowed, skips_allowed
 from compat.plugin.wrappers import offered_wrappers, own_wrappers, wrappers_named
 from compat.targets import Mode, Weights
 from compat.targets.selection import Request, SelectionError, parse_names
@@ -15,6 +16,7 @@ from compat.targets.target import BARE
 
 if TYPE_CHECKING:
     from compat.outcomes import ReasonCode
+    from compat.plugin.skip_budget import SkipBudget
 
 DEFAULT_REPORT = "reports"
 
@@ -29,7 +31,12 @@ class Options:
     registry: Path | None
     trust_remote_code: bool
     allow_pickle: bool
+    download: float | None
+    """GB that may be downloaded in all; None: nothing."""
+    evict: bool
+    """Whether downloads of this run are removed once they have been tested."""
     no_skip: frozenset[ReasonCode]
+    max_skips: SkipBudget | None
     twin_cache: Path | None
     records: Path
     """The folder that each run makes its own folder in."""
@@ -46,8 +53,8 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="test this model: an id, alias or slug of the registry, or the folder of a "
-        "checkpoint that need not be in it. Repeatable.",
+        help="test this model: an id, alias or slug of the registry; or what need not be in it: "
+        "the folder of a checkpoint, or org/name[@revision] on the hub. Repeatable.",
     )
     add(
         "--compat-pair",
@@ -98,6 +105,25 @@ def add_options(parser: pytest.Parser) -> None:
         help="unpickle weights that are not stored as safetensors: that can run any code.",
     )
     add(
+        "--compat-download",
+        nargs="?",
+        const=ANY,
+        metavar="GB",
+        help="download checkpoints that are not in the Hugging Face cache, at most so many GB "
+        "(10^9 bytes) in this run.",
+    )
+    add(
+        "--compat-evict",
+        action="store_true",
+        help="remove what this run has downloaded of a model once its cases are done.",
+    )
+    add(
+        "--compat-max-skips",
+        metavar="N[%]",
+        help="fail the run where more cases are skipped, for whatever reason but that they do not "
+        "apply.",
+    )
+    add(
         "--compat-no-skip",
         metavar="REASONS",
         help="let skips of these reasons fail, such as gated,offline: so that a nightly run "
@@ -122,6 +148,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="keep taught twins here. By default the user's cache.",
     )
     parser.addini("compat_registry", "the registry of models, relative to the rootdir", default="")
+    parser.addini(
+        "compat_download", f"GB that a run may download, or {ANY}; nothing by default", default=""
+    )
     parser.addini("compat_records", "folder of run records", default="reports/runs")
 
 
@@ -152,6 +181,9 @@ def read_options(config: pytest.Config) -> Options:
         registry=config.rootpath / registry if registry else None,
         trust_remote_code=get("--compat-trust-remote-code"),
         allow_pickle=get("--compat-allow-pickle"),
+        download=download_allowed(get("--compat-download"), config.getini("compat_download")),
+        evict=get("--compat-evict"),
+        max_skips=skips_allowed(get("--compat-max-skips")),
         no_skip=_reasons(get("--compat-no-skip")),
         twin_cache=None if twin_cache is None else Path(twin_cache).expanduser(),
         records=config.rootpath / records,

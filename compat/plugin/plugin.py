@@ -14,6 +14,7 @@ from compat.plugin.stash import PROBLEM, PROBLEM_KEY, SESSION
 
 if TYPE_CHECKING:
     from compat.plugin.case import Asked
+    from compat.plugin.options import Options
     from compat.plugin.wrappers import WrapperFactory
 
 pytest_plugins = ["compat.plugin.fixtures"]
@@ -49,13 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
     marks.register(config)
     try:
-        read_options(config)
+        options = read_options(config)
     except SelectionError as error:
         raise pytest.UsageError(str(error)) from None
-    _add_companions(config)
+    _add_companions(config, options)
 
 
-def _add_companions(config: pytest.Config) -> None:
+def _add_companions(config: pytest.Config, options: Options) -> None:
     manager = config.pluginmanager
     if manager.has_plugin("terminalreporter"):
         from compat.plugin.progress import Progress
@@ -65,6 +66,14 @@ def _add_companions(config: pytest.Config) -> None:
         from compat.plugin import distribution
 
         manager.register(distribution.Controller(config), "compat-controller")
+    if options.max_skips is not None and not hasattr(config, "workerinput"):
+        from compat.plugin.skip_budget import SkipCounter
+
+        manager.register(SkipCounter(options.max_skips), "compat-skips")
+    if options.evict and not hasattr(config, "workerinput"):
+        from compat.plugin.eviction import Eviction
+
+        manager.register(Eviction(config), "compat-eviction")
     if manager.has_plugin("html"):
         from compat.plugin import html
 

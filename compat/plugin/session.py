@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from compat.registry.pair import Entry, PairSpec
     from compat.registry.spec import ModelSpec, Registry
     from compat.targets.devices import Host
+    from compat.weights.hub import Hub, Ledger
+
+DOWNLOADS = "downloads.log"
+"""Beside the records of a run: what it has downloaded."""
 
 
 class CompatSession:
@@ -173,6 +177,26 @@ class CompatSession:
         from compat.plugin.wrappers import offered_wrappers
 
         return offered_wrappers(self.config)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The hub as this process may use it."""
+        from compat.weights.hub import Access, Hub
+
+        options = self.options
+        access = Access(
+            download=options.download,
+            allow_pickle=options.allow_pickle,
+            allow_code=options.trust_remote_code,
+        )
+        return Hub(access, ledger=self.downloads, announce=self.announce)
+
+    @property
+    def downloads(self) -> Ledger:
+        """What all processes of this run have downloaded."""
+        from compat.weights.hub import Ledger
+
+        return Ledger(self.recorder.writer.path.with_name(DOWNLOADS))
 
     @cached_property
     def recorder(self) -> Recorder:

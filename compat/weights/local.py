@@ -20,6 +20,7 @@ from compat.registry.spec import (
     WidthFacts,
 )
 from compat.weights.folder import missing_shards
+from compat.weights.headers import NoHeaderError, read_header
 
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""
@@ -119,15 +120,10 @@ def _tensors(folder: Path) -> Iterator[dict[str, Any]]:
     if missing:
         raise NotACheckpointError(f"{folder} lacks weight files: {', '.join(missing)}")
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > path.stat().st_size:
-                raise NotACheckpointError(f"{path} is no safetensors file")
-            try:
-                header = json.loads(file.read(length))
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
-                raise NotACheckpointError(f"{path} is no safetensors file") from error
-        yield from (value for key, value in header.items() if key != "__metadata__")
+        try:
+            yield from read_header(path).values()
+        except NoHeaderError as error:
+            raise NotACheckpointError(str(error)) from error
 
 
 def _is_native(config: dict[str, Any]) -> bool:

@@ -80,3 +80,6 @@ def slow(seconds: float) -> Fault:
         return None
 
     return wait
+
+
+teapot = error(418, "", "I'm a teapot")

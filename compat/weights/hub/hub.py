@@ -12,6 +12,7 @@ from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.outcomes.triage import triage
 from compat.weights.folder import judge_weights
 from compat.weights.hub.access import Access, Announce, silent
+from compat.weights.hub.damage import refuse_damaged
 from compat.weights.hub.demands import Installed, refuse_unmet
 from compat.weights.hub.download import Download, Listing
 from compat.weights.hub.ledger import Ledger
@@ -155,6 +156,7 @@ class Hub:
     def _judge(self, wanted: Wanted, snapshot: Snapshot) -> None:
         """Raise CannotRun unless the weights may be read, and what reads them is installed."""
         judge_weights(snapshot.folder, self.access.allow_pickle, _incomplete)
+        refuse_damaged(snapshot)
         refuse_unmet(snapshot.folder, needs_code(wanted, self.access), self._installed)
 
     def _require_consent(self, wanted: Wanted) -> None:

@@ -52,6 +52,11 @@ class Ledger:
             written = json.loads(line)
             yield Entry(**{**written, "files": tuple(written["files"])})
 
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that this run has fetched files of."""
+        return frozenset(entry.model for entry in self if entry.files)
+
     def fetched(self, model: str) -> dict[Path, set[str]]:
         """Snapshot -> the files in it that this run has fetched for a model."""
         found: dict[Path, set[str]] = {}
