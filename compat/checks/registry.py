@@ -124,6 +124,7 @@ _AREA_MODULES = (
     "offload",
     "calibration",
     "embeds",
+    "attention",
     "persistence",
     "quality",
     "memory",

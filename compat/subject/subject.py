@@ -17,6 +17,7 @@ from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
 from compat.subject.adaptable import AdaptableModel
+from compat.subject.attention import ReportedAttention, read_attention
 from compat.subject.calibration import Calibration, MeanActivation, calibrate, first_usable
 from compat.subject.capabilities import CAPABILITIES
 from compat.subject.images import image_inputs
@@ -125,6 +126,11 @@ class Subject(AdaptableModel):
     def calibration(self) -> Calibration:
         """The mean activations of ten prompts that say different things."""
         return self.calibrate(self.batch(self.read(CALIBRATION)))
+
+    @cached_property
+    def attention(self) -> ReportedAttention:
+        """The attention weights over a padded batch. Raises NotApplicable where none are shown."""
+        return read_attention(self)
 
     @cached_property
     def cached_key_value_heads(self) -> int:

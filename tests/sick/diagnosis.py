@@ -43,6 +43,7 @@ AREAS = (
     "offload",
     "calibration",
     "embeds",
+    "attention",
     "persistence",
     "quality",
     "memory",

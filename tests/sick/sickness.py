@@ -16,6 +16,8 @@ LLAMA = "llama-3.2-1b"
 LLAMA_CHAT = "llama-3.2-1b-instruct"
 JAMBA = "ai21-jamba-1.5-mini"
 T5 = "t5-small"
+SLIDING = "gemma-3-270m"
+GPT_OSS = "gpt-oss-20b"
 GEMMA_WITH_VISION = "gemma-3-4b-pt"
 LLAMA_TO_MISTRAL = "llama-3.2-1b-instruct->mistral-7b-instruct-v0.3"
 
