@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from compat.subject import Subject
 
-STEPS = 4
+STEPS = 3
 """Tokens generated under gates."""
 
 

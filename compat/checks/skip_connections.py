@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from compat.subject import Subject
 
-STEPS = 4
+STEPS = 3
 """Tokens generated over skip connections."""
 SCALE = 0.25
 """Share of an early block's state that a late one is given."""

@@ -37,7 +37,7 @@ def shares_divided_by_their_length(subject: Any) -> None:
     _normalise_what_enters(subject, lambda entering: True)
 
 
-@sick("pruned_at_random_stays_finite", says="4 decoding steps are NaN or infinite")
+@sick("pruned_at_random_stays_finite", says="2 decoding steps are NaN or infinite")
 def shares_divided_in_decoding(subject: Any) -> None:
     """The kernel for single tokens normalises each head behind its gate."""
     _normalise_what_enters(subject, lambda entering: entering.shape[1] == 1)

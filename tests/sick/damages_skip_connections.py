@@ -104,7 +104,7 @@ def skip_overflows_in_decoding(subject: Any) -> None:
     _skip_by(subject, _in_decoding(lambda late, early, scale: late + early * torch.inf))
 
 
-@sick("skip_holds_in_generation", says="logits of 4 decoding steps: differs")
+@sick("skip_holds_in_generation", says="logits of 3 decoding steps: differs")
 def skip_not_carried_into_decoding(subject: Any) -> None:
     """The skip connections work on the prompt and not in decoding."""
     _skip_by(subject, _in_decoding(lambda late, _early, _scale: late))
