@@ -17,9 +17,14 @@ CALIBRATION = (
 """Ten prompts of about one length that say different things."""
 
 SENTENCES = tuple(
-    f"The {animal} sleeps in the warm house at night"
+    f"The {animal} sleeps in the warm {place} at night"
     for animal in ("cat", "dog", "hen", "cow", "pig", "fox", "owl", "bee", "ant", "rat")
+    for place in ("house", "barn")
 )
-ENTRIES = tuple(f"DATE: 2024-01-0{n}; TIME: 1{n}:45; COUNT: {n}" for n in range(10))
-"""With `SENTENCES`, two sets that nobody can mistake for one another: what keeps a probe from
-telling them apart is the capture, not the model."""
+ENTRIES = tuple(
+    f"DATE: 2024-{month:02d}-0{n}; TIME: 1{n}:45; COUNT: {n}"
+    for n in range(10)
+    for month in (1, 12)
+)
+"""With `SENTENCES`, two sets of twenty that nobody can mistake for one another: what keeps a probe
+from telling them apart is the capture, not the model."""

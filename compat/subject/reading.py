@@ -18,6 +18,9 @@ from compat.subject.notes import Notes
 from compat.subject.text import UNTAUGHT, TextStream, text_stream
 from compat.targets import Checkpoint, Mode, Target
 
+DECODED = 4
+"""Tokens of a text that an encoder-decoder reads in its decoder."""
+
 
 class ReadingModel(Notes):
     """A model, its tokenizer and its text."""
@@ -119,9 +122,11 @@ class ReadingModel(Notes):
         return [self.text.inputs.first(length) for length in (longest, longest // 2, 3)]
 
     def read(self, texts: Sequence[str], *, equally_long: bool = False) -> list[Inputs]:
-        """Texts of one's own as the model reads them, an encoder-decoder in its encoder.
+        """Texts of one's own as the model reads them.
 
-        `equally_long` cuts them to the tokens of the shortest, so that no length tells them apart.
+        An encoder-decoder reads them in its encoder, and their first tokens in its decoder, the
+        same number of each. `equally_long` cuts the texts themselves to the tokens of the shortest,
+        so that no length tells them apart.
         """
         rows = [list(self.tokenizer(text)["input_ids"]) for text in texts]
         if not self.has_encoder:
@@ -130,7 +135,9 @@ class ReadingModel(Notes):
         length = min(map(len, rows)) if equally_long else None
         streams = [torch.tensor([row[:length]]) for row in rows]
         if self.has_encoder:
-            return [Inputs.of(self.text.prompt().ids, stream) for stream in streams]
+            begin = self.text.prompt().ids
+            decoded = [torch.cat([begin, stream[:, :DECODED]], dim=1) for stream in streams]
+            return [Inputs.of(*both) for both in zip(decoded, streams, strict=True)]
         return [Inputs.of(stream) for stream in streams]
 
     def batch(self, rows: Sequence[Inputs]) -> Inputs:
