@@ -125,6 +125,7 @@ _AREA_MODULES = (
     "calibration",
     "embeds",
     "attention",
+    "training",
     "persistence",
     "quality",
     "memory",

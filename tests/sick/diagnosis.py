@@ -44,6 +44,7 @@ AREAS = (
     "calibration",
     "embeds",
     "attention",
+    "training",
     "persistence",
     "quality",
     "memory",
