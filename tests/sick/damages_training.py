@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -101,10 +102,11 @@ def recomputed_in_half_precision(subject: Any) -> None:
     _checkpoint_by(subject, rounded)
 
 
-@sick(LORA, says="5 weights ask for a gradient beside 2 projections")
-def weight_of_an_earlier_adapter(subject: Any) -> None:
-    """An adapter that was merged by hand has left a weight behind, which is not frozen."""
-    attentions(subject)[0].register_parameter("lora_scale", nn.Parameter(torch.ones(1)))
+@sick(LORA, says="8 weights ask for a gradient beside 2 projections")
+def teacher_kept_inside(subject: Any) -> None:
+    """A copy of the model is kept inside it, as a teacher: adapters go to its projections too."""
+    subject.model.teacher = nn.Module()
+    subject.model.teacher.model = copy.deepcopy(subject.model.model)
 
 
 def _is_adapted(attention: Any) -> bool:
