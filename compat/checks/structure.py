@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,10 +11,19 @@ from compat.checks.registry import Area, check
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import BlockFacts, ModelSpec
 from compat.targets import Mode, Weights
+from compat.weights.headers import stored_weights
 
 if TYPE_CHECKING:
     from compat.anatomy.blocks import Stack
     from compat.anatomy.meta_build import BuiltStructure
+    from compat.subject import Subject
+
+GIGABYTE = 1e9
+ROUNDING = 0.01
+"""Share of its size that a registry entry may round away."""
+
+_Fact = tuple[str, Any, Any]
+"""Name, what the registry says, what is so."""
 
 
 class RegistryEntry(Protocol):
@@ -46,6 +56,39 @@ def structure_matches_registry(subject: RegistryEntry) -> None:
     assert not differing, "; ".join(differing)
 
 
+@check(Area.STRUCTURE, weights={Weights.HUB})
+def checkpoint_matches_registry(subject: Subject) -> None:
+    """What the registry says of the checkpoint on the hub is what the checkpoint says itself."""
+    differing = [
+        f"{name}: the registry says {said}, the checkpoint {found}"
+        for name, said, found in _stored_facts(subject)
+        if said != found
+    ]
+    assert not differing, "; ".join(differing)
+
+
+def _stored_facts(subject: Subject) -> Iterator[_Fact]:
+    """Config, sizes and formats; a key that the stored config leaves to its class is no fact."""
+    spec, shape, folder = subject.spec, subject.checkpoint.shape, subject.checkpoint.folder
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for key, said in spec.config.items():
+        if key in config:
+            yield f"config key {key}", said, config[key]
+    yield "blocks", spec.blocks.count, shape.blocks
+    yield "hidden width", spec.widths.hidden, shape.hidden
+    yield "vocabulary", spec.widths.vocabulary, shape.vocabulary
+    quantization = (config.get("quantization_config") or {}).get("quant_method")
+    yield "quantization", spec.checkpoint.quantization, quantization
+    weights = stored_weights(folder)
+    if not weights.tensors:  # pickled: their formats can't be read without running them
+        return
+    if quantization is None:
+        yield "dtype", spec.checkpoint.dtype, weights.dtype
+    said, found = spec.checkpoint.gb, weights.size / GIGABYTE
+    if abs(said - found) > ROUNDING * found:
+        yield "GB", said, round(found, 3)
+
+
 def _no_class_of_its_own(spec: ModelSpec) -> Reason:
     return Reason(
         ReasonCode.REMOTE_CODE,
@@ -53,10 +96,6 @@ def _no_class_of_its_own(spec: ModelSpec) -> Reason:
         "nothing to do without the network: its class is code on the hub, and its facts are "
         "judged where its hub checkpoint is loaded with remote code allowed",
     )
-
-
-_Fact = tuple[str, Any, Any]
-"""Name, what the registry says, what was built."""
 
 
 def _facts(spec: ModelSpec, built: BuiltStructure) -> Iterator[_Fact]:

@@ -109,6 +109,17 @@ def report_command(
     raise typer.Exit(make_report(files, output, registry))
 
 
+@app.command("add")
+def add_command(
+    model: Annotated[str, typer.Argument(metavar="ORG/NAME[@REVISION]", help="On the hub.")],
+    registry: RegistryOption = None,
+) -> None:
+    """Write a model's entry into models.yaml, from its config and the headers of its weights."""
+    from compat.cli.adding import add_model
+
+    raise typer.Exit(add_model(model, registry))
+
+
 @app.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of models.yaml."""

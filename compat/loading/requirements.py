@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Target, Weights
+from compat.targets.capabilities import REAL
 from compat.targets.devices import Gpu, Host
 from compat.targets.packages import install_command, is_installed
 
@@ -69,7 +70,7 @@ def _require_meaning(target: Target, spec: ModelSpec) -> None:
     if target.weights is Weights.CONFIG and not spec.native:
         raise NotApplicable("transformers has no class of its own for this model")
     stored = spec.checkpoint.quantization
-    if target.weights is Weights.HUB and stored and target.mode.traits.quantization is not None:
+    if target.weights in REAL and stored and target.mode.traits.quantization is not None:
         raise NotApplicable(f"{target.mode}, for the checkpoint is stored quantized ({stored})")
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compat.targets.mode import Mode
-from compat.targets.target import BARE, Kind, Target, Weights
+from compat.targets.target import BARE, Device, Kind, Target, Weights
 
 if TYPE_CHECKING:
     from compat.registry.pair import Entry
     from compat.registry.spec import ModelSpec
 
 SEQ2SEQ = "seq2seq"
+REAL = (Weights.HUB, Weights.LOCAL)
+"""Weights that are stored as somebody else has left them."""
 HALF_DTYPES = frozenset({"bfloat16", "float16"})
 
 
@@ -52,16 +54,17 @@ def _of_model(spec: ModelSpec, target: Target) -> dict[str, bool]:
 def _is_quantized(spec: ModelSpec, target: Target) -> bool:
     if target.mode.traits.quantization is not None:
         return True
-    stored = spec.checkpoint.quantization is not None and target.weights is Weights.HUB
+    stored = spec.checkpoint.quantization is not None and target.weights in REAL
     return stored and target.mode is Mode.NATIVE
 
 
 def makes_sense(entry: Entry, target: Target) -> bool:
     """Whether `target` is a way to load `entry` at all.
 
-    Stored-as-is loading means nothing for a twin, which is stored in full precision; and a
-    checkpoint that is stored quantized cannot be quantized once more. A pair has no config of its
-    own, and no wrapper goes around two models, or around a config.
+    Stored-as-is loading means nothing for a twin, which is stored in full precision, and on a CPU
+    for float weights, which the float modes load; and a checkpoint that is stored quantized cannot
+    be quantized once more. A pair has no config of its own, and no wrapper goes around two models,
+    or around a config.
     """
     a_model, a_config = target.kind is Kind.MODEL, target.weights is Weights.CONFIG
     if (target.wrapper != BARE and (a_config or not a_model)) or (a_config and not a_model):
@@ -70,7 +73,7 @@ def makes_sense(entry: Entry, target: Target) -> bool:
 
 
 def _makes_sense(spec: ModelSpec, target: Target) -> bool:
+    stored_quantized = spec.checkpoint.quantization is not None and target.weights in REAL
     if target.mode is Mode.NATIVE:
-        return target.weights in (Weights.HUB, Weights.LOCAL)
-    stored_quantized = spec.checkpoint.quantization is not None and target.weights is Weights.HUB
+        return stored_quantized or (target.weights in REAL and target.device is Device.GPU)
     return not (stored_quantized and target.mode.traits.quantization is not None)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from compat.registry.spec import ModelSpec
 
 REGISTRY_WEIGHTS = (Weights.CONFIG, Weights.TWIN, Weights.HUB)
+_CPU_OR_NATIVE = (*CPU_MODES, Mode.NATIVE)
 MULTI_GPU = "multi_gpu"
 
 
@@ -97,13 +98,14 @@ def part_of(target: Target, model: ModelSpec) -> Target:
 def modes_of(entry: Entry, weights: Weights, device: Device) -> Iterator[Mode]:
     """The modes that `entry` is tested in with `weights` on `device`, fp32 first.
 
-    `fp4` is among them: whether it runs without being asked for is the selection's business.
+    `fp4` is among them: whether it runs without being asked for is the selection's business. So is
+    `native`, which on a CPU means something for stored quantized weights alone.
     """
     if weights is Weights.CONFIG:
         if device is Device.CPU:
             yield Mode.META
         return
-    for mode in (*(CPU_MODES if device is Device.CPU else GPU_MODES), Mode.FP4):
+    for mode in (*(_CPU_OR_NATIVE if device is Device.CPU else GPU_MODES), Mode.FP4):
         if all(spec.modes is None or mode in spec.modes for spec in entry.models):
             yield mode
 

@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 LENGTH_BYTES = 8
 METADATA = "__metadata__"
+
+
+DTYPE_NAMES: dict[str, str] = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I8": "int8",
+    "U8": "uint8",
+}
+"""safetensors' names of dtypes, as torch spells them."""
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What the weights of a checkpoint are stored as."""
+
+    tensors: tuple[tuple[str, tuple[int, ...]], ...]
+    """safetensors' name of the dtype, and the shape, of every tensor."""
+    size: int
+    """Bytes of the files."""
+
+    @property
+    def elements(self) -> int:
+        """Numbers in all tensors: the parameters, where nothing is packed."""
+        return sum(math.prod(shape) for _, shape in self.tensors)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that most tensors have, as torch spells it."""
+        names = [dtype for dtype, _ in self.tensors]
+        most = max(sorted(set(names)), key=names.count)
+        return DTYPE_NAMES.get(most, most)
 
 
 class NoHeaderError(ValueError):
@@ -27,3 +62,14 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(header, dict):
         raise NoHeaderError(f"{path} is no safetensors file")
     return {name: tensor for name, tensor in header.items() if name != METADATA}
+
+
+def stored_weights(folder: Path) -> StoredWeights:
+    """Read the headers of a folder's weights. Raises NoHeaderError."""
+    files = sorted(folder.glob("*.safetensors"))
+    tensors = [
+        (tensor["dtype"], tuple(tensor["shape"]))
+        for path in files
+        for tensor in read_header(path).values()
+    ]
+    return StoredWeights(tuple(tensors), sum(path.stat().st_size for path in files))

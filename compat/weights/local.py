@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +18,13 @@ from compat.registry.spec import (
     WidthFacts,
 )
 from compat.weights.folder import missing_shards
-from compat.weights.headers import NoHeaderError, read_header
+from compat.weights.headers import NoHeaderError, StoredWeights, stored_weights
 
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""
 
 UNKNOWN_CLASS = ""
 """Block class of an entry that nobody has written down."""
-
-DTYPE_NAMES: dict[str, str] = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I8": "int8",
-    "U8": "uint8",
-}
-"""safetensors' names of dtypes, as torch spells them."""
 
 
 class NotACheckpointError(ValueError):
@@ -49,19 +37,49 @@ def local_spec(folder: Path) -> ModelSpec:
     Nothing of the checkpoint is executed, and torch is imported only where a config leaves its
     numbers to the defaults of its class. Raises NotACheckpointError.
     """
+    _read_config(folder)
+    missing = missing_shards(folder)
+    if missing:
+        raise NotACheckpointError(f"{folder} lacks weight files: {', '.join(missing)}")
+    try:
+        stored = stored_weights(folder)
+    except NoHeaderError as error:
+        raise NotACheckpointError(str(error)) from error
+    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-._") or "checkpoint"
+    return describe(
+        folder,
+        stored,
+        model=f"{ORGANISATION}/{name}",
+        slug=slug_of(name),
+        source="the folder's config.json",
+    )
+
+
+def slug_of(name: str) -> str:
+    """A name as test ids have it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "checkpoint"
+
+
+def describe(
+    folder: Path, stored: StoredWeights, *, model: str, slug: str, source: str
+) -> ModelSpec:
+    """What a registry would say of the checkpoint whose config and tokenizer are in `folder`.
+
+    `stored` is what its weights are stored as, wherever they are; `source` is where the facts are
+    from. Raises NotACheckpointError.
+    """
     config = _read_config(folder)
     shape = _shape(config, folder)
-    tensors = list(_tensors(folder))
-    if not tensors:
+    if not stored.tensors:
         raise NotACheckpointError(
             f"{folder} holds no safetensors weights; pickled ones are converted by save_pretrained"
         )
-    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-._") or "checkpoint"
     architectures = config.get("architectures") or ["unknown"]
     native = _is_native(config)
+    quantization = config.get("quantization_config") or {}
     return ModelSpec(
-        id=f"{ORGANISATION}/{name}",
-        slug=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "checkpoint",
+        id=model,
+        slug=slug,
         family=str(config["model_type"]),
         model_class=_model_class(config, shape),
         architecture=str(architectures[0]),
@@ -78,10 +96,15 @@ def local_spec(folder: Path) -> ModelSpec:
             key_value_heads=shape.key_value_heads,
             head=shape.head,
         ),
-        parameters=sum(math.prod(tensor["shape"]) for tensor in tensors),
-        checkpoint=_checkpoint_facts(config, tensors, folder),
+        parameters=stored.elements,
+        checkpoint=CheckpointFacts(
+            dtype=stored.dtype,
+            gb=stored.size / 1e9,
+            quantization=quantization.get("quant_method"),
+            license="unknown",
+        ),
         tokenizer=_tokenizer_kind(folder),
-        evidence=Evidence(confidence="verified", sources=("the folder's config.json",)),
+        evidence=Evidence(confidence="verified", sources=(source,)),
     )
 
 
@@ -114,18 +137,6 @@ def _shape(config: dict[str, Any], folder: Path) -> AnnouncedShape:
         raise NotACheckpointError(f"{folder}: the config can't be read: {error}") from error
 
 
-def _tensors(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield dtype and shape of every stored tensor, from the headers of the weight files."""
-    missing = missing_shards(folder)
-    if missing:
-        raise NotACheckpointError(f"{folder} lacks weight files: {', '.join(missing)}")
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            yield from read_header(path).values()
-        except NoHeaderError as error:
-            raise NotACheckpointError(str(error)) from error
-
-
 def _is_native(config: dict[str, Any]) -> bool:
     """Whether transformers has the model's class; many that it has still carry their old code."""
     if "auto_map" not in config:
@@ -143,21 +154,6 @@ def _model_class(config: dict[str, Any], shape: AnnouncedShape) -> ModelClass:
 
 def _blocks(count: int) -> BlockFacts:
     return BlockFacts(count=count, block_class=UNKNOWN_CLASS, path="")
-
-
-def _checkpoint_facts(
-    config: dict[str, Any], tensors: list[dict[str, Any]], folder: Path
-) -> CheckpointFacts:
-    dtypes = [tensor["dtype"] for tensor in tensors]
-    most = max(sorted(set(dtypes)), key=dtypes.count)
-    stored = config.get("quantization_config") or {}
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return CheckpointFacts(
-        dtype=DTYPE_NAMES.get(most, most),
-        gb=size / 1e9,
-        quantization=stored.get("quant_method"),
-        license="unknown",
-    )
 
 
 def _tokenizer_kind(folder: Path) -> TokenizerKind:

@@ -91,3 +91,52 @@ def one_encoder_block_too_many(subject: Any) -> None:
 def no_vision_tower(subject: Any) -> None:
     """The entry does not know of the vision tower that the config builds."""
     _say(subject, vision=None)
+
+
+HUB: dict[str, Any] = {"weights": Weights.HUB, "model": GPT2}
+
+
+@sick("checkpoint_matches_registry", says="config key n_embd: .*says 1, the checkpoint 64", **HUB)
+def config_of_another_width(subject: Any) -> None:
+    """The entry's config has another width than the one on the hub."""
+    _say(subject, config=subject.spec.config | {"n_embd": 1})
+
+
+@sick("checkpoint_matches_registry", says=r"blocks: .*says 3, the checkpoint 2", **HUB)
+def one_block_more_than_on_the_hub(subject: Any) -> None:
+    """The entry counts one decoder block more than the checkpoint has."""
+    _off_by_one(subject, "blocks", "count")
+
+
+@sick("checkpoint_matches_registry", says="hidden width: .*65, the checkpoint 64", **HUB)
+def wider_than_on_the_hub(subject: Any) -> None:
+    """The entry is one wider than the checkpoint."""
+    _off_by_one(subject, "widths", "hidden")
+
+
+@sick("checkpoint_matches_registry", says="vocabulary: the registry says", **HUB)
+def vocabulary_not_of_the_hub(subject: Any) -> None:
+    """The entry has one token more than the checkpoint."""
+    _off_by_one(subject, "widths", "vocabulary")
+
+
+def _stored(subject: Any, **facts: Any) -> None:
+    _say(subject, checkpoint=subject.spec.checkpoint.model_copy(update=facts))
+
+
+@sick("checkpoint_matches_registry", says="quantization: .*gptq, the checkpoint None", **HUB)
+def not_stored_quantized(subject: Any) -> None:
+    """The entry says that the checkpoint is quantized."""
+    _stored(subject, quantization="gptq")
+
+
+@sick("checkpoint_matches_registry", says="dtype: .*bfloat16, the checkpoint float32", **HUB)
+def stored_in_another_dtype(subject: Any) -> None:
+    """The entry says that the checkpoint is in half precision."""
+    _stored(subject, dtype="bfloat16")
+
+
+@sick("checkpoint_matches_registry", says="GB: .*says 16.1, the checkpoint 0.0", **HUB)
+def size_of_another_checkpoint(subject: Any) -> None:
+    """The entry has the size of a checkpoint 10,000 times as large."""
+    _stored(subject, gb=16.1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import compat.checks
@@ -18,10 +19,12 @@ from compat.loading.open_pair import open_pair
 from compat.outcomes import Outcome, Stage
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.pair import pair_named
-from compat.registry.spec import ARROW, Registry
+from compat.registry.spec import ARROW, ModelSpec, Registry
 from compat.runner import run_case
 from compat.targets import Device, Kind, Target, Weights
 from compat.targets.devices import this_host
+from compat.weights.hub import Access, Hub
+from compat.weights.local import local_spec
 from compat.weights.twin import twin_checkpoint
 from tests.sick.sickness import CORPUS, Corpus, Patient, Sickness
 
@@ -50,6 +53,7 @@ AREAS = (
     "memory",
     "pairs",
 )
+COMMIT = "a" * 40
 LARGEST_LOSS = 10.0
 """What a local checkpoint's entry allows, in nats. A twin that is opened as a local checkpoint
 reads a text that it was not taught: its loss is that of guessing, 6 for 512 tokens."""
@@ -115,9 +119,12 @@ class Clinic:
             spec = spec.model_copy(update={"max_loss": LARGEST_LOSS})
             folder = folder or twin_checkpoint(spec).folder
             opening = replace(opening, local={spec.id: folder})
-        target = Target(spec.id, spec.slug, patient.weights, Device.CPU, patient.mode)
-        with open_subject(target, spec, opening) as subject:
-            yield subject
+        with ExitStack() as undo:
+            if patient.weights is Weights.HUB:
+                spec, hub = undo.enter_context(cached_twin(spec))
+                opening = replace(opening, hub=hub)
+            target = Target(spec.id, spec.slug, patient.weights, Device.CPU, patient.mode)
+            yield undo.enter_context(open_subject(target, spec, opening))
 
     def examine(self, sickness: Sickness) -> Finding:
         """Damage a fresh subject before anything is computed, and run the named check on it."""
@@ -139,6 +146,20 @@ class Clinic:
     @cached_property
     def _opening(self) -> Opening:
         return Opening(host=this_host())
+
+
+@contextmanager
+def cached_twin(spec: ModelSpec) -> Iterator[tuple[ModelSpec, Hub]]:
+    """A twin as if it were what the hub has under the model's name, and what describes it so."""
+    folder = twin_checkpoint(spec).folder
+    described = local_spec(folder).model_copy(update={"id": spec.id, "slug": spec.slug})
+    with TemporaryDirectory() as cache:
+        repository = Path(cache) / f"models--{spec.id.replace('/', '--')}"
+        for part in ("refs", "snapshots"):
+            (repository / part).mkdir(parents=True)
+        (repository / "refs" / "main").write_text(COMMIT)
+        (repository / "snapshots" / COMMIT).symlink_to(folder)
+        yield described, Hub(Access(cache=Path(cache)))
 
 
 def forget(subject: Any) -> None:

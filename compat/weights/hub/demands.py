@@ -42,14 +42,9 @@ def refuse_unmet(folder: Path, runs_code: bool, installed: Installed | None = No
     `runs_code`: the model brings its own code along, and it is allowed to run. Reads
     files of the checkpoint and runs nothing of it.
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return  # a finding about the checkpoint: loading it says so
-    if not isinstance(config, dict):
-        return
+    config = _config(folder)
     _refuse_unknown_architecture(config, runs_code)
-    for package in _packages(folder, config, runs_code):
+    for package in packages_needed(folder, runs_code=runs_code):
         if not (installed or is_installed)(package):
             raise CannotRun(
                 Reason(
@@ -81,8 +76,9 @@ def _refuse_unknown_architecture(config: dict[str, Any], runs_code: bool) -> Non
     )
 
 
-def _packages(folder: Path, config: dict[str, Any], runs_code: bool) -> Iterator[str]:
-    stored = config.get("quantization_config")
+def packages_needed(folder: Path, *, runs_code: bool = False) -> Iterator[str]:
+    """Packages without which the checkpoint can't be loaded, as far as its small files tell."""
+    stored = _config(folder).get("quantization_config")
     if isinstance(stored, dict):
         yield from QUANTIZER_PACKAGES.get(str(stored.get("quant_method")), ())
     if not any((folder / name).is_file() for name in FAST_TOKENIZER):
@@ -94,3 +90,12 @@ def _packages(folder: Path, config: dict[str, Any], runs_code: bool) -> Iterator
 
         for path in sorted(folder.glob("*.py")):
             yield from sorted(get_imports(path))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The config.json; empty where it is none, which is a finding of loading it."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return config if isinstance(config, dict) else {}

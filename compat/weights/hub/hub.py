@@ -11,10 +11,12 @@ from typing import Any
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.outcomes.triage import triage
 from compat.weights.folder import judge_weights
+from compat.weights.headers import StoredWeights
 from compat.weights.hub.access import Access, Announce, silent
 from compat.weights.hub.damage import refuse_damaged
 from compat.weights.hub.demands import Installed, refuse_unmet
 from compat.weights.hub.download import Download, Listing
+from compat.weights.hub.files import total
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.snapshot import (
     Notes,
@@ -83,6 +85,20 @@ class Hub:
             download = self._planned(wanted)
             download.refuse_useless()
             return download.fetch_small(), download.listing
+
+    def remote_weights(self, wanted: Wanted, listing: Listing) -> StoredWeights:
+        """What a repository's weights are stored as: their headers alone are fetched.
+
+        Raises as `snapshot`.
+        """
+        with self._remembered(wanted):
+            found = self._api.get_safetensors_metadata(wanted.id, revision=listing.commit)
+        tensors = (
+            (tensor.dtype, tuple(tensor.shape))
+            for file in found.files_metadata.values()
+            for tensor in file.tensors.values()
+        )
+        return StoredWeights(tuple(tensors), total(found.files_metadata, listing.sizes))
 
     @cached_property
     def unreachable(self) -> Reason | None:

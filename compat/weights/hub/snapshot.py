@@ -35,6 +35,9 @@ class Wanted:
         stored = spec.checkpoint
         return cls(spec.id, stored.revision, stored.gb, spec.remote_code)
 
+    def __str__(self) -> str:
+        return self.id if self.revision is None else f"{self.id}@{self.revision}"
+
     @property
     def branch(self) -> str:
         """What was asked for, named."""
