@@ -68,7 +68,7 @@ def _asked(
     keeps = _keyword_filter(session.config, definition)
     targets = (
         one
-        for one in selection.targets(session.listed, session.local)
+        for one in selection.targets(session.listed, session.given.entries)
         if limits.allow(one)
         and (not named.alone or one.target.load_part in named.loads)
         and (one.target.wrapper in session.options.request.wrappers or named.is_about(one.target))

@@ -48,9 +48,7 @@ def open_planned(
             trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
         ),
         twin_cache=options.twin_cache,
-        local={
-            spec.id: folder for spec, folder in zip(session.local, options.folders, strict=True)
-        },
+        local=session.given.paths,
         hub=session.hub,
         announce=session.announce,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ class Options:
     request: Request
     folders: tuple[Path, ...]
     """Checkpoint folders given with --compat-model."""
+    folder_pairs: tuple[tuple[Path, Path], ...]
+    """Two checkpoint folders each, given with --compat-pair."""
     registry: Path | None
     trust_remote_code: bool
     allow_pickle: bool
@@ -63,7 +66,7 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         metavar=("SOURCE", "TARGET"),
         help="test whether the states of one model can be carried into another, each given by "
-        "id, alias or slug. Repeatable.",
+        "id, alias or slug, or both as folders of checkpoints. Repeatable.",
     )
     add(
         "--compat-families",
@@ -160,14 +163,16 @@ def read_options(config: pytest.Config) -> Options:
     Raises SelectionError for a value that is none of those allowed.
     """
     get = config.getoption
-    names, folders = _models(get("--compat-model"), config.invocation_params.dir)
+    here = config.invocation_params.dir
+    names, folders = _models(get("--compat-model"), here, "--compat-model")
+    pairs, folder_pairs = _pairs(get("--compat-pair"), here)
     weights, modes = get("--compat-weights"), get("--compat-modes")
     request = Request(
         weights=None if weights is None else parse_names(Weights, weights, "--compat-weights"),
         modes=None if modes is None else parse_names(Mode, modes, "--compat-modes"),
         wrappers=wrappers_named(get("--compat-wrapper"), offered_wrappers(config)),
         models=names,
-        pairs=tuple((source, target) for source, target in get("--compat-pair")),
+        pairs=pairs,
         families=_list(get("--compat-families")),
         per_family=get("--compat-per-family"),
     )
@@ -178,6 +183,7 @@ def read_options(config: pytest.Config) -> Options:
     return Options(
         request=request,
         folders=folders,
+        folder_pairs=folder_pairs,
         registry=config.rootpath / registry if registry else None,
         trust_remote_code=get("--compat-trust-remote-code"),
         allow_pickle=get("--compat-allow-pickle"),
@@ -195,7 +201,9 @@ def _list(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def _models(given: list[str], here: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+def _models(
+    given: Sequence[str], here: Path, option: str
+) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """Tell folders from names: a folder is what holds a config.json."""
     names: list[str] = []
     folders: list[Path] = []
@@ -204,10 +212,31 @@ def _models(given: list[str], here: Path) -> tuple[tuple[str, ...], tuple[Path, 
         if (path / "config.json").is_file():
             folders.append(path)
         elif path.is_dir() or text.startswith((".", "/", "~")):
-            raise SelectionError(f"--compat-model: {text!r} holds no config.json")
+            raise SelectionError(f"{option}: {text!r} holds no config.json")
         else:
             names.extend(_list(text))
     return tuple(names), tuple(folders)
+
+
+def _pairs(
+    given: Sequence[Sequence[str]], here: Path
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[Path, Path], ...]]:
+    """Tell pairs of names from pairs of folders; both models of a pair are loaded alike."""
+    named: list[tuple[str, str]] = []
+    in_folders: list[tuple[Path, Path]] = []
+    for pair in given:
+        names, folders = _models(pair, here, "--compat-pair")
+        match (*names, *folders):
+            case (str() as source, str() as target):
+                named.append((source, target))
+            case (Path() as source_folder, Path() as target_folder):
+                in_folders.append((source_folder, target_folder))
+            case _:
+                raise SelectionError(
+                    f"--compat-pair: {' '.join(map(repr, pair))}: two models of the registry, or "
+                    "two folders"
+                )
+    return tuple(named), tuple(in_folders)
 
 
 def _folder(given: str) -> str:

@@ -17,6 +17,7 @@ from compat.targets.selection import SelectionError, entries_with, narrow, reque
 
 if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
+    from compat.plugin.folders import GivenFolders
     from compat.plugin.holder import Holder
     from compat.plugin.recording import Recorder
     from compat.plugin.shelf import Shelf
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from compat.plugin.wrappers import WrapperFactory
     from compat.registry.failures import FailureIndex
     from compat.registry.pair import Entry, PairSpec
-    from compat.registry.spec import ModelSpec, Registry
+    from compat.registry.spec import Registry
     from compat.targets.devices import Host
     from compat.weights.hub import Hub, Ledger
 
@@ -85,14 +86,11 @@ class CompatSession:
         return frozenset(Device) if gpu else frozenset({Device.CPU})
 
     @cached_property
-    def local(self) -> tuple[ModelSpec, ...]:
-        """The folders given on the command line, described by their own config."""
-        from compat.weights.local import NotACheckpointError, local_spec
+    def given(self) -> GivenFolders:
+        """The folders given on the command line. Raises SelectionError."""
+        from compat.plugin.folders import GivenFolders
 
-        try:
-            return tuple(local_spec(folder) for folder in self.options.folders)
-        except NotACheckpointError as error:
-            raise SelectionError(f"--compat-model: {error}") from error
+        return GivenFolders.of(self.options)
 
     @cached_property
     def pairs(self) -> tuple[PairSpec, ...]:
@@ -103,7 +101,7 @@ class CompatSession:
     def models(self) -> frozenset[str] | None:
         """Ids of the models and pairs that the run is narrowed to; None: all of the registry."""
         request = self.options.request
-        given = frozenset((*(spec.id for spec in self.local), *(pair.id for pair in self.pairs)))
+        given = frozenset((*self.given.ids, *(pair.id for pair in self.pairs)))
         narrowed = request.models or request.families or request.per_family is not None
         if not narrowed:
             return given or None
@@ -117,7 +115,7 @@ class CompatSession:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """All there is to test: what is listed, then the given folders."""
-        return (*self.listed, *self.local)
+        return (*self.listed, *self.given.entries)
 
     @cached_property
     def mark_names(self) -> frozenset[str]:
@@ -253,20 +251,11 @@ class CompatSession:
 
     def write_report(self) -> None:
         """Write the report of this run where it was asked for. Raises OSError."""
-        from compat.registry.pair import entries_of
         from compat.report import write_report
 
         if self.options.report is None or not self.recorder.writer.written:
             return
-        registry = self.registry
-        added = [pair for pair in self.pairs if pair not in entries_of(registry)]
-        if self.local or added:
-            registry = registry.model_copy(
-                update={
-                    "models": (*registry.models, *self.local),
-                    "pairs": (*registry.pairs, *(pair.row for pair in added)),
-                }
-            )
+        registry = self.given.added_to(self.registry, self.pairs)
         folder = self.recorder.writer.path.parent
         write_report(folder, registry, self.options.report, checks=tuple(self.catalogue))
 

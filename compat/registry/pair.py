@@ -54,10 +54,9 @@ Entry = ModelSpec | PairSpec
 
 def pairs_of(registry: Registry) -> Iterator[PairSpec]:
     """The pairs that the registry lists, in its order."""
+    models = {spec.id: spec for spec in registry.models}
     for row in registry.pairs:
-        yield PairSpec(
-            registry.by_name[row.source], registry.by_name[row.target], row.known_failures
-        )
+        yield PairSpec(models[row.source], models[row.target], row.known_failures)
 
 
 def entries_of(registry: Registry) -> tuple[Entry, ...]:

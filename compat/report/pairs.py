@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from compat.registry.spec import ARROW, Registry
+from compat.registry.spec import ARROW, ModelSpec, Registry
 from compat.report.evidence import TargetEvidence
 from compat.report.text import measure_text, number, parameters, visible
 from compat.report.view import EndView, ModelView, PairView
@@ -24,15 +24,19 @@ def pairs_of(
 
     Sizes are the registry's; special tokens and templates are what the loaded tokenizers had.
     """
+    specs = {spec.id: spec for spec in registry.models}
     return tuple(
-        _pair(identifier, row, registry, targets)
+        _pair(identifier, row, specs, targets)
         for (identifier, _), row in rows.items()
         if Kind.of(identifier) is Kind.PAIR
     )
 
 
 def _pair(
-    identifier: str, row: ModelView, registry: Registry, targets: Mapping[str, TargetEvidence]
+    identifier: str,
+    row: ModelView,
+    specs: Mapping[str, ModelSpec],
+    targets: Mapping[str, TargetEvidence],
 ) -> PairView:
     source, _, target = identifier.partition(ARROW)
     leads = [targets[cell.target] for cell in row.cells if cell.target]
@@ -47,15 +51,14 @@ def _pair(
     notes = (*row.facts.notes, *filter(None, (learned,)))
     return PairView(
         row=replace(row, facts=replace(row.facts, notes=notes)),
-        source=_end(source, "source", registry, measured),
-        target=_end(target, "receiver", registry, measured),
+        source=_end(specs.get(source), "source", measured),
+        target=_end(specs.get(target), "receiver", measured),
         why=decisive.why,
         learned=learned,
     )
 
 
-def _end(model: str, role: str, registry: Registry, measured: Measures) -> EndView:
-    spec = registry.by_name.get(model)
+def _end(spec: ModelSpec | None, role: str, measured: Measures) -> EndView:
     tokens, template = f"{role}_special_tokens", f"{role}_chat_template"
     return EndView(
         size=parameters(spec.parameters) if spec else "",

@@ -72,11 +72,11 @@ class Selection:
     )
 
     def targets(
-        self, entries: Iterable[Entry], local: Iterable[ModelSpec] = ()
+        self, entries: Iterable[Entry], local: Iterable[Entry] = ()
     ) -> Iterator[PlannedTarget]:
         """The targets that some case of this selection may be on, in plan order.
 
-        `entries` are models and pairs of the registry, `local` models made for folders of this
+        `entries` are models and pairs of the registry, `local` those made for folders of this
         machine.
         """
         weights, devices = self._worth_planning()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -140,3 +141,55 @@ def test_a_row_of_a_pair_that_can_match_no_case_stops_the_run(project):
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*this known failure can match no case*"])
+
+
+@pytest.fixture
+def folders(project):
+    """Two checkpoint folders, as small as headers get."""
+    for name in ("oak", "pine"):
+        folder = project.path / name
+        folder.mkdir()
+        config = {
+            "model_type": "llama",
+            "hidden_size": 4,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
+            "vocab_size": 8,
+        }
+        (folder / "config.json").write_text(json.dumps(config))
+        header = json.dumps(
+            {"weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+        ).encode()
+        content = len(header).to_bytes(8, "little") + header + bytes(4)
+        (folder / "model.safetensors").write_bytes(content)
+    return project
+
+
+def test_two_folders_run_as_a_pair(folders):
+    folders.run("--compat-pair", "./oak", "./pine", "--compat-report").assert_outcomes(passed=6)
+    assert {case.partition("/local/cpu")[0] for case in folders.outcomes()} == {
+        "local/oak->local/pine"
+    }
+    assert "oak → pine" in (folders.path / "reports" / "index.html").read_text()
+
+
+def test_the_command_of_two_folders_names_them(folders):
+    folders.run("--compat-pair", "oak", "pine", "--compat-modes", "fp32")
+    (record,) = folders.records()
+    assert re.search(r"--compat-pair \S*oak \S*pine$", record["reproduce"])
+
+
+def test_a_folder_and_a_name_are_no_pair(folders):
+    result = folders.run("--compat-pair", "gpt2", "./pine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--compat-pair: 'gpt2' './pine': two models of the registry*"])
+
+
+def test_two_folders_of_one_name_are_refused(folders):
+    other = folders.path / "other"
+    other.mkdir()
+    (folders.path / "pine").rename(other / "oak")
+    result = folders.run("--compat-pair", "./oak", "./other/oak", "--compat-modes", "fp32")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*two folders are called 'oak': rename one of them*"])
