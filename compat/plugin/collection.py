@@ -68,7 +68,7 @@ def _asked(
     keeps = _keyword_filter(session.config, definition)
     targets = (
         one
-        for one in selection.targets(session.listed, session.given.entries)
+        for one in selection.targets(session.listed, session.given.entries, session.unlisted)
         if limits.allow(one)
         and (not named.alone or one.target.load_part in named.loads)
         and (one.target.wrapper in session.options.request.wrappers or named.is_about(one.target))
@@ -125,6 +125,7 @@ def _selection(
         expression=mark_predicate(text, own_marks) if text else None,
         decisive=not text or names_in(text) <= own_marks | session.mark_names,
         models=session.models,
+        given=session.named.from_hub,
         named=named.loads,
     )
 

@@ -59,10 +59,12 @@ class GivenFolders:
         """What was given, and not the single models of a pair."""
         return frozenset((*(spec.id for spec in self.models), *(pair.id for pair in self.pairs)))
 
-    def added_to(self, registry: Registry, pairs: Iterable[PairSpec]) -> Registry:
-        """`registry` with these models and pairs, and with `pairs` where it does not list them."""
+    def added_to(
+        self, registry: Registry, pairs: Iterable[PairSpec], others: Iterable[ModelSpec] = ()
+    ) -> Registry:
+        """`registry` with these models and pairs, with `others`, and with `pairs` that it lacks."""
         ends = (spec for pair in self.pairs for spec in pair.models)
-        models = {spec.id: spec for spec in (*registry.models, *self.models, *ends)}
+        models = {spec.id: spec for spec in (*registry.models, *self.models, *ends, *others)}
         rows = {row.id: row for row in registry.pairs}
         for pair in (*pairs, *self.pairs):
             rows.setdefault(pair.id, pair.row)

@@ -208,6 +208,8 @@ class Recorder:
     def _reproduce(self, node_id: str) -> str:
         given = self._session.options
         options = [f"--compat-model {shlex.quote(str(folder))}" for folder in given.folders]
+        names = self._session.named.not_in_registry
+        options += [f"--compat-model {shlex.quote(name)}" for name in names]
         pairs = (*given.request.pairs, *(map(str, pair) for pair in given.folder_pairs))
         options += [f"--compat-pair {shlex.join(pair)}" for pair in pairs]
         command = " ".join(["pytest", shlex.quote(node_id), *options])

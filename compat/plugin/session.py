@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
     from compat.plugin.folders import GivenFolders
     from compat.plugin.holder import Holder
+    from compat.plugin.named_models import NamedModels
     from compat.plugin.recording import Recorder
     from compat.plugin.shelf import Shelf
     from compat.plugin.stash import Opener
     from compat.plugin.wrappers import WrapperFactory
     from compat.registry.failures import FailureIndex
     from compat.registry.pair import Entry, PairSpec
-    from compat.registry.spec import Registry
+    from compat.registry.spec import ModelSpec, Registry
     from compat.targets.devices import Host
     from compat.weights.hub import Hub, Ledger
 
@@ -54,11 +56,28 @@ class CompatSession:
         return config.stash[SESSION]
 
     @cached_property
-    def registry(self) -> Registry:
+    def _written(self) -> Registry:
         """All of models.yaml. Raises RegistryError."""
         from compat.registry.load import default_registry_path, load_registry
 
         return load_registry(self.options.registry or default_registry_path())
+
+    @cached_property
+    def named(self) -> NamedModels:
+        """What the names given with --compat-model stand for."""
+        from compat.plugin.named_models import NamedModels
+
+        return NamedModels.of(self.options.request.models, self._written)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All of models.yaml, at the revisions that were asked for. Raises RegistryError."""
+        return self.named.pin(self._written)
+
+    @cached_property
+    def unlisted(self) -> tuple[ModelSpec, ...]:
+        """The named models that are in no registry, described by the hub. Raises SelectionError."""
+        return self.named.described(self.hub, self._written)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -100,8 +119,9 @@ class CompatSession:
     @cached_property
     def models(self) -> frozenset[str] | None:
         """Ids of the models and pairs that the run is narrowed to; None: all of the registry."""
-        request = self.options.request
-        given = frozenset((*self.given.ids, *(pair.id for pair in self.pairs)))
+        request = replace(self.options.request, models=self.named.listed)
+        added: tuple[Entry, ...] = (*self.pairs, *self.unlisted)
+        given = frozenset((*self.given.ids, *(entry.id for entry in added)))
         narrowed = request.models or request.families or request.per_family is not None
         if not narrowed:
             return given or None
@@ -114,8 +134,8 @@ class CompatSession:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All there is to test: what is listed, then the given folders."""
-        return (*self.listed, *self.given.entries)
+        """All there is to test: what is listed, then the given folders and repositories."""
+        return (*self.listed, *self.given.entries, *self.unlisted)
 
     @cached_property
     def mark_names(self) -> frozenset[str]:
@@ -255,7 +275,7 @@ class CompatSession:
 
         if self.options.report is None or not self.recorder.writer.written:
             return
-        registry = self.given.added_to(self.registry, self.pairs)
+        registry = self.given.added_to(self.registry, self.pairs, self.unlisted)
         folder = self.recorder.writer.path.parent
         write_report(folder, registry, self.options.report, checks=tuple(self.catalogue))
 

@@ -65,31 +65,38 @@ class Selection:
     models: frozenset[str] | None = None
     """Ids of models and pairs that the run is narrowed to; None: all. A pair both of whose models
     are among them is among them too."""
+    given: frozenset[str] = frozenset()
+    """Ids of models of the hub that were asked for as such: their hub weights are in the base
+    set."""
     named: frozenset[str] = frozenset()
     """`slug-weights-device-mode` of targets that were named one by one: in, whatever else holds."""
-    _decided: dict[tuple[Weights, Device, Mode, str], bool] = field(
+    _decided: dict[tuple[Weights, Device, Mode, str, bool], bool] = field(
         default_factory=dict, repr=False, compare=False
     )
 
     def targets(
-        self, entries: Iterable[Entry], local: Iterable[Entry] = ()
+        self,
+        entries: Iterable[Entry],
+        local: Iterable[Entry] = (),
+        unlisted: Iterable[ModelSpec] = (),
     ) -> Iterator[PlannedTarget]:
         """The targets that some case of this selection may be on, in plan order.
 
         `entries` are models and pairs of the registry, `local` those made for folders of this
-        machine.
+        machine, `unlisted` models of the hub that are in no registry.
         """
         weights, devices = self._worth_planning()
         wrappers = self.request.wrappers
         planned = chain(
             plan_targets(entries, weights=weights, devices=devices, wrappers=wrappers),
             plan_targets(local, weights=(Weights.LOCAL,), devices=devices, wrappers=wrappers),
+            plan_targets(unlisted, weights=(Weights.HUB,), devices=devices, wrappers=wrappers),
         )
         # An area can make an expression true, so no target may be judged without one.
         return (one for one in planned if self.expression is not None or self.reaches(one))
 
     def _worth_planning(self) -> tuple[tuple[Weights, ...], tuple[Device, ...]]:
-        if self.expression is not None or self.named:
+        if self.expression is not None or self.named or self.given:
             return REGISTRY_WEIGHTS, tuple(Device)
         wanted = self.request.weights
         weights = (
@@ -108,7 +115,8 @@ class Selection:
             ends = {spec.id for spec in planned.spec.models}
             if not ends <= self.models:
                 return False
-        key = (target.weights, target.device, target.mode, area)
+        given = target.model in self.given
+        key = (target.weights, target.device, target.mode, area, given)
         if key not in self._decided:
             self._decided[key] = self._decide(planned, area)
         return self._decided[key]
@@ -145,7 +153,8 @@ class Selection:
         marks = []
         if target.device not in self.present:
             marks.append(str(target.device))
-        if request.weights is None and target.weights in ON_REQUEST:
+        given = target.weights is Weights.HUB and target.model in self.given
+        if request.weights is None and target.weights in ON_REQUEST and not given:
             marks.append(str(target.weights))
         if request.modes is None and target.mode in ON_REQUEST:
             marks.append(target.mode.mark)
