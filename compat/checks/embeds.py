@@ -102,7 +102,7 @@ def soft_prompt_learns(subject: Subject) -> None:
     with subject.frozen():
         for _ in range(LEARNING_STEPS):
             loss = _loss(subject, vectors, grad=True)
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
             (vectors.grad,) = torch.autograd.grad(loss, [vectors])
             optimizer.step()
     losses.append(float(_loss(subject, vectors)))
