@@ -26,7 +26,7 @@ def lora(
 
     asking = [name for name, weight in model.named_parameters() if weight.requires_grad]
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers))
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on saving, which is not done
         torch.manual_seed(seed)
         tuner = LoraModel(model, {ADAPTER: config}, ADAPTER)

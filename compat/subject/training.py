@@ -111,7 +111,7 @@ def checkpointing(model: Any, *, enabled: bool = True) -> Iterator[None]:
     try:
         for part in parts:
             part.training = True
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(0)
             yield
     finally:
