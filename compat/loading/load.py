@@ -15,6 +15,7 @@ from compat.loading.loaded import (
     Loaded,
     LoadOptions,
     MissingTokenizerError,
+    WrongAutoClassError,
 )
 from compat.loading.memory import footprint, older_objects_uncollected, resident_bytes
 from compat.loading.placement import (
@@ -136,6 +137,8 @@ def _load_model(
     )
     settle_stored_quantization(config, target)
     model_class = _model_class(auto_class, config, folder, trust)
+    if model_class is None:
+        raise WrongAutoClassError(_other_classes(spec, config))
     attention = supported_attention(model_class, options.attention)
     dtype, placement = load_dtype(target), device_map(target)
     arguments = _quantization_arguments(target, dtype) | _offload_arguments(target, options, undo)
@@ -171,7 +174,7 @@ def _trusts(spec: ModelSpec, options: LoadOptions) -> bool:
 def _model_class(auto_class: Any, config: Any, folder: Path, trust: bool) -> Any:
     """Find the class that `auto_class` is going to build, to read its flags.
 
-    None where there is none: `from_pretrained` says why, and better.
+    None where there is none.
     """
     reference = getattr(config, "auto_map", {}).get(auto_class.__name__)
     if trust and reference:
@@ -183,6 +186,21 @@ def _model_class(auto_class: Any, config: Any, folder: Path, trust: bool) -> Any
     from transformers.models.auto.auto_factory import _get_model_class
 
     return _get_model_class(config, auto_class._model_mapping)
+
+
+def _other_classes(spec: ModelSpec, config: Any) -> str:
+    """Which classes load the config, for a person who has to correct one."""
+    import transformers
+
+    fitting = [
+        str(kind)
+        for kind, name in AUTO_CLASSES.items()
+        if type(config) in getattr(transformers, name)._model_mapping
+    ]
+    return (
+        f"{spec.id} is said to be of class {spec.model_class}, as which transformers loads no "
+        f"{type(config).__name__}; it does as {' or '.join(fitting) or 'none that is tested here'}"
+    )
 
 
 def _quantization_arguments(target: Target, dtype: torch.dtype | str) -> dict[str, Any]:

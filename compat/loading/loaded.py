@@ -59,6 +59,13 @@ class MissingTokenizerError(LoadError):
     """The checkpoint folder holds no tokenizer."""
 
 
+class WrongAutoClassError(LoadError):
+    """The registry gives a class under which transformers can't load the checkpoint.
+
+    Told by its name in `compat.runner`: the suite is wrong, not the model.
+    """
+
+
 class UnknownQuantizationError(LoadError):
     """The checkpoint is stored in a quantization that this transformers does not know."""
 

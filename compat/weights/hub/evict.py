@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from compat.weights.hub.access import gigabytes
@@ -25,16 +26,19 @@ def evict(ledger: Ledger, model: str, cache: Path) -> str:
         if not fetched:
             continue
         if there <= files:
-            _delete_revision(snapshot.name, cache)
+            _delete_revision(model, snapshot.name, cache)
         else:
             _delete_files(snapshot, fetched)
     return gigabytes(freed) if freed else ""
 
 
-def _delete_revision(commit: str, cache: Path) -> None:
+def _delete_revision(model: str, commit: str, cache: Path) -> None:
     from huggingface_hub import scan_cache_dir
 
-    scan_cache_dir(cache).delete_revisions(commit).execute()
+    found = scan_cache_dir(cache)
+    # A commit alone names no repository: one that was duplicated on the hub has it too.
+    own = frozenset(repo for repo in found.repos if repo.repo_id == model)
+    replace(found, repos=own).delete_revisions(commit).execute()
 
 
 def _delete_files(snapshot: Path, files: set[str]) -> None:
