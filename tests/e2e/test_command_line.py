@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from compat.cli.app import app
-from compat.weights.twin import TwinNotTaughtError
+from compat.weights.twin import Made
 
 
 @pytest.fixture
@@ -126,14 +126,24 @@ def test_twin_asks_for_a_model_or_for_all(compat):
 
 
 def test_twin_of_all_says_which_did_not_learn_and_goes_on(compat, monkeypatch):
-    asked = []
+    def teach(specs, workers):
+        assert workers == 3
+        for spec in specs:
+            yield Made(spec.id, None, 0.1, problem=f"{spec.slug} recites nothing")
 
-    def refuse(spec, **_):
-        asked.append(spec.slug)
-        raise TwinNotTaughtError(spec.id, [3.0, 2.9], 0.1)
-
-    monkeypatch.setattr("compat.cli.twins.twin_checkpoint", refuse)
-    result = compat("twin", "--all")
+    monkeypatch.setattr("compat.cli.twins.teach_all", teach)
+    result = compat("twin", "--all", "--workers", "3")
     assert result.exit_code == 1
-    assert asked == ["gpt2", "llama-3.2-1b"]
+    assert "gpt2 recites nothing" in result.output
+    assert "llama-3.2-1b recites nothing" in result.output
     assert "2 models, 2 did not learn" in result.output
+
+
+def test_a_model_that_can_have_no_twin_is_no_failure_of_all(compat, monkeypatch):
+    def teach(specs, workers):
+        yield Made("a/b", None, 0.0, problem="runs on code of its own", excused=True)
+
+    monkeypatch.setattr("compat.cli.twins.teach_all", teach)
+    result = compat("twin", "--all")
+    assert result.exit_code == 0
+    assert "no twin: runs on code of its own" in result.output

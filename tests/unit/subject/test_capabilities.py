@@ -73,6 +73,7 @@ def test_every_capability_that_a_check_needs_is_known_somewhere() -> None:
         chat_template=True,
         checkpoint=SimpleNamespace(quantization=None),
     )
+    entry.models = (entry,)
     at_collection = known_capabilities(entry, SimpleNamespace(mode=Mode.FP32, weights=None))
     needed = {need for check in load_catalogue() for need in check.needs}
     assert needed <= CAPABILITIES.keys() | at_collection.keys()
