@@ -26,7 +26,7 @@ def main(names: list[str]) -> int:
         figures = FIGURES[name]()
         print(f"  {figures}", flush=True)
         results[name] = {
-            "goal": (FIGURES[name].__doc__ or "").strip(),
+            "goal": (FIGURES[name].__doc__ or "").strip().splitlines()[0],
             "measured": figures,
             "date": datetime.now(UTC).date().isoformat(),
             "machine": f"{host.cpu}, {host.cores} cores",
