@@ -15,7 +15,6 @@ from compat.registry.spec import BlockFacts, ModelSpec
 from compat.registry.write import add_entry, entry_text
 from compat.results.atomic import replace_text
 from compat.weights.hub import Access, Hub, Snapshot, Wanted
-from compat.weights.hub.demands import packages_needed
 from compat.weights.hub.describe import describe_snapshot
 from compat.weights.hub.download import Listing
 from compat.weights.local import NotACheckpointError
@@ -63,7 +62,7 @@ def described(hub: Hub, wanted: Wanted) -> ModelSpec:
     facts: dict[str, Any] = {
         "config": config,
         "chat_template": _has_chat_template(snapshot, listing),
-        "requires": tuple(packages_needed(snapshot.folder)),
+        "checkpoint": spec.checkpoint.model_copy(update={"gb": float(f"{spec.checkpoint.gb:.4g}")}),
         "slug": spec.id.rpartition("/")[2].lower(),
     }
     if spec.native:

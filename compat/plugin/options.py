@@ -129,8 +129,8 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--compat-no-skip",
         metavar="REASONS",
-        help="let skips of these reasons fail, such as gated,offline: so that a nightly run "
-        "can't be green for having run nothing.",
+        help="let skips of these reasons, or classes of reasons, fail, such as gated,environment: "
+        "so that a nightly run can't be green for having run nothing.",
     )
     add(
         "--compat-report",
@@ -250,11 +250,14 @@ def _folder(given: str) -> str:
 
 
 def _reasons(text: str | None) -> frozenset[ReasonCode]:
-    from compat.outcomes import ReasonCode
+    """The reasons that are named, one by one or by their class."""
+    from compat.outcomes import ReasonClass, ReasonCode
 
-    codes = []
+    codes: set[ReasonCode] = set()
     for name in _list(text):
-        if name not in set(ReasonCode):
-            raise SelectionError(f"--compat-no-skip: {name!r} is none of {', '.join(ReasonCode)}")
-        codes.append(ReasonCode(name))
+        named = {code for code in ReasonCode if name in (code, code.reason_class)}
+        if not named:
+            allowed = ", ".join((*ReasonClass, *ReasonCode))
+            raise SelectionError(f"--compat-no-skip: {name!r} is none of {allowed}")
+        codes |= named
     return frozenset(codes)

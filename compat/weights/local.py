@@ -19,6 +19,7 @@ from compat.registry.spec import (
 )
 from compat.weights.folder import missing_shards
 from compat.weights.headers import NoHeaderError, StoredWeights, stored_weights
+from compat.weights.hub.demands import packages_needed
 
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""
@@ -104,6 +105,7 @@ def describe(
             license="unknown",
         ),
         tokenizer=_tokenizer_kind(folder),
+        requires=tuple(dict.fromkeys(packages_needed(folder))),
         evidence=Evidence(confidence="verified", sources=(source,)),
     )
 
