@@ -72,14 +72,23 @@ def cut_off(sent: int, times: float = float("inf")) -> Fault:
 
 
 def slow(seconds: float) -> Fault:
-    """Weights take their time."""
+    """Questions about the repository take their time."""
 
     def wait(repository: Repository, request: Request) -> Reply | None:
-        if request.method == "GET" and request.path.endswith(".safetensors"):
+        if request.is_api:
             time.sleep(seconds)
         return None
 
     return wait
+
+
+def shortened(repository: Repository, request: Request) -> Reply | None:
+    """Weights that end early and say so: not what was announced, and nothing broke off."""
+    if request.method != "GET" or not request.path.endswith(".safetensors"):
+        return None
+    content = repository.commits[repository.refs[MAIN]]["model.safetensors"]
+    headers = {"ETag": f'"{etag(content)}"', "X-Repo-Commit": repository.refs[MAIN]}
+    return Reply(200, content[:-100], headers)
 
 
 teapot = error(418, "", "I'm a teapot")

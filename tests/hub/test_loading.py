@@ -15,6 +15,7 @@ from compat.registry.spec import ModelClass, ModelSpec
 from compat.runner import CaseResult, conclude, stage_reached
 from compat.targets import Device, Mode, Target, Weights
 from compat.targets.devices import this_host
+from compat.targets.packages import is_installed
 from compat.weights.local import local_spec
 from tests.hub.conftest import MODEL
 from tests.hub.server import LoopbackHub, Repository
@@ -39,13 +40,15 @@ def modules_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
 def came_to(hub: LoopbackHub, client, spec: ModelSpec):
     """What opening a repository with these files comes to."""
 
-    def opened(files: dict[str, bytes], *, trust: bool = False, **facts: Any) -> CaseResult:
+    def opened(
+        files: dict[str, bytes], *, trust: bool = False, attention: str = "sdpa", **facts: Any
+    ) -> CaseResult:
         hub.repositories[MODEL] = Repository.of(files)
         entry = spec.model_copy(update=facts)
         opening = Opening(
             host=this_host(),
             policy=Policy(trust_remote_code=trust),
-            options=LoadOptions(trust_remote_code=trust),
+            options=LoadOptions(attention=attention, trust_remote_code=trust),
             hub=client(allow_code=trust),
         )
         target = Target(entry.id, entry.slug, Weights.HUB, Device.CPU, Mode.FP32)
@@ -122,12 +125,30 @@ def test_code_for_another_transformers_says_which_name_is_gone(came_to, acorn):
     assert "config.json names" in result.reason.action
 
 
-def test_a_package_of_the_entry_is_missed_before_anything_is_asked(came_to, checkpoint, hub):
-    result = came_to(checkpoint, requires=("mamba-ssm",))
+OPTIONAL = ("causal-conv1d", "einops", "flash-attn", "kernels", "mamba-ssm", "pillow",
+            "sentencepiece", "tiktoken", "timm")  # fmt: skip
+
+
+@pytest.mark.parametrize("package", OPTIONAL)
+def test_a_package_of_the_entry_is_missed_before_anything_is_asked(
+    came_to, checkpoint, hub, package
+):
+    if is_installed(package):
+        pytest.skip(f"{package} is installed here")
+    result = came_to(checkpoint, requires=(package,))
     assert result.reason is not None
     assert result.reason.code is ReasonCode.MISSING_PACKAGE
-    assert result.reason.action == "run `pip install mamba-ssm --no-build-isolation`"
+    assert result.reason.action.startswith(f"run `pip install {package}")
     assert hub.requests == []
+
+
+def test_an_attention_that_needs_a_package_names_it(came_to, checkpoint):
+    if is_installed("flash-attn"):
+        pytest.skip("flash-attn is installed here")
+    result = came_to(checkpoint, attention="flash_attention_2")
+    assert result.reason is not None
+    assert result.reason.code is ReasonCode.MISSING_PACKAGE
+    assert "pip install flash-attn" in result.reason.action
 
 
 def test_weights_of_a_stored_format_are_not_quantized_once_more(spec):

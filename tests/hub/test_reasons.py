@@ -122,6 +122,21 @@ def test_a_download_that_keeps_breaking_off_is_incomplete(hub, client, checkpoin
     assert reason.action == "run again: files that are whole are kept"
 
 
+def test_a_download_of_another_size_is_incomplete(hub, client, checkpoint):
+    hub.repositories[MODEL] = Repository.of(checkpoint, faults.shortened)
+    reason = reason_of(client())
+    assert reason.code is ReasonCode.INCOMPLETE_DOWNLOAD
+    assert reason.text == "a download has another size than the hub says"
+
+
+def test_a_hub_that_does_not_answer_in_time_is_out_of_reach(hub, client, checkpoint, monkeypatch):
+    monkeypatch.setattr("compat.weights.hub.hub.SECONDS_TO_ANSWER", 0.1)
+    hub.repositories[MODEL] = Repository.of(checkpoint, faults.slow(1.0))
+    reason = reason_of(client())
+    assert reason.code is ReasonCode.OFFLINE
+    assert reason.text == "the hub can't be reached from here"
+
+
 def test_pickled_weights_are_refused_before_they_are_fetched(hub, client, checkpoint):
     pickled = {name: text for name, text in checkpoint.items() if name != "model.safetensors"}
     hub.repositories[MODEL] = Repository.of(pickled | {"pytorch_model.bin": b"\x80" * 20_000})
