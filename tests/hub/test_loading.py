@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +32,21 @@ def spec(twin) -> ModelSpec:
 
 
 @pytest.fixture(autouse=True)
-def modules_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    """transformers copies remote code before it runs it."""
+def modules_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """transformers copies remote code to a package on the path before it runs it."""
     monkeypatch.setattr(
         "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
     )
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in remote_modules():
+        monkeypatch.delitem(sys.modules, name)
+    yield
+    for name in remote_modules():
+        del sys.modules[name]
+
+
+def remote_modules() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == "transformers_modules"]
 
 
 @pytest.fixture
