@@ -99,3 +99,11 @@ def test_a_duplicate_of_the_repository_stays(hub, client, checkpoint, tmp_path: 
     assert evicted(client, tmp_path)
     assert all((folder / "model.safetensors").is_file() for folder in kept)
     assert not gone.exists()
+
+
+def test_what_was_fetched_to_describe_a_model_goes_too(client, tmp_path: Path):
+    run = client()
+    found, _ = run.small_files(Wanted(MODEL))
+    run.snapshot(Wanted(MODEL))
+    assert evicted(client, tmp_path)
+    assert not found.folder.exists()

@@ -84,11 +84,6 @@ class Download:
             if self.ledger is not None:
                 self.ledger.give_back(self.wanted.id, size)
             raise
-        finally:
-            here = [name for name in wanted if (self.folder / name).is_file()]
-            if self.ledger is not None and here:
-                below = self.folder.relative_to(self.access.cache_folder)
-                self.ledger.note(self.wanted.id, below, here)
 
     def fetch_small(self) -> Snapshot:
         """Fetch all but the weights, without a word."""
@@ -106,18 +101,31 @@ class Download:
         size = total(wanted, self.listing.sizes)
         progress = DownloadProgress(self.wanted.id, size, announce)
         progress.begin()
-        folder = snapshot_download(
-            self.wanted.id,
-            revision=self.listing.commit,
-            cache_dir=self.access.cache,
-            endpoint=self.access.endpoint,
-            token=self.access.token,
-            allow_patterns=wanted,
-            tqdm_class=bar_class(progress),
-        )
+        with self._noted(wanted):
+            folder = snapshot_download(
+                self.wanted.id,
+                revision=self.listing.commit,
+                cache_dir=self.access.cache,
+                endpoint=self.access.endpoint,
+                token=self.access.token,
+                allow_patterns=wanted,
+                tqdm_class=bar_class(progress),
+            )
         progress.end()
         self._remember_branch(Path(folder))
         return Snapshot(Path(folder))
+
+    @contextmanager
+    def _noted(self, wanted: list[str]) -> Iterator[None]:
+        """Write into the books which of the files have come to be inside, whatever went wrong."""
+        lacking = [name for name in wanted if not (self.folder / name).is_file()]
+        try:
+            yield
+        finally:
+            fetched = [name for name in lacking if (self.folder / name).is_file()]
+            if self.ledger is not None and fetched:
+                below = self.folder.relative_to(self.access.cache_folder)
+                self.ledger.note(self.wanted.id, below, fetched)
 
     def _remember_branch(self, folder: Path) -> None:
         """Write where the branch points to, as huggingface_hub does: offline it is found there."""
