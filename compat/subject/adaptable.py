@@ -1,4 +1,4 @@
-"""A running model whose parts are known: its heads can be gated and its blocks bridged."""
+"""A running model whose parts are known: what its blocks compute is captured, changed, gated."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 import torch
+from torch import nn
 
 from compat import interventions
 from compat.anatomy.anatomy import Anatomy, find_anatomy
 from compat.interventions import Agency, Gates, GateSite
 from compat.subject.running import RunningModel
+from compat.subject.runs import StreamRun
 
 
 class AdaptableModel(RunningModel):
-    """What adapts a model without adding to it.
+    """What reads and adapts a model without adding to it; every change ends with its `with`.
 
     A wrapper with gates, agency or skip connections of its own overrides `gate`, `agency` and
     `skip`, so that the checks look at those.
@@ -67,3 +69,45 @@ class AdaptableModel(RunningModel):
         agency = Agency.of([site.heads for site in self.gate_sites])
         with interventions.gate(self.gate_sites, lambda site: torch.tensor(agency.gates(site))):
             yield agency
+
+    @cached_property
+    def run(self) -> StreamRun:
+        """One forward over the whole text with every block captured."""
+        with self.capture() as captured:
+            output = self.forward(self.text.inputs, output_hidden_states=True)
+        states = getattr(output, "decoder_hidden_states", None) or getattr(
+            output, "hidden_states", None
+        )
+        return StreamRun(
+            logits=output.logits[0].float().cpu(),
+            blocks=tuple(captured[index][0][0].float().cpu() for index in sorted(captured)),
+            hidden_states=None if states is None else tuple(state[0].cpu() for state in states),
+        )
+
+    # What a check may do to it
+
+    def capture(
+        self, modules: dict[int, nn.Module] | None = None
+    ) -> AbstractContextManager[dict[int, list[torch.Tensor]]]:
+        """Collect hidden states of every decoder block, or of `modules`; see `interventions`."""
+        if modules is None:
+            modules = {block.index: block.module for block in self.anatomy.blocks}
+        return interventions.capture(modules)
+
+    def count_block_calls(self) -> AbstractContextManager[list[int]]:
+        """Collect the indices of the decoder blocks in the order in which they run."""
+        return interventions.count_calls([block.module for block in self.anatomy.blocks])
+
+    def edit(self, block: int, edit: interventions.Edit) -> AbstractContextManager[None]:
+        """Replace a decoder block's hidden state by `edit` of it."""
+        return interventions.edit_output(self.anatomy.blocks[block].module, edit)
+
+    def steer(
+        self, block: int, direction: torch.Tensor, *, start: int = 0
+    ) -> AbstractContextManager[None]:
+        """Add a direction, (width,), to a decoder block's hidden state from a position on."""
+        return interventions.steer(self.anatomy.blocks[block].module, direction, start=start)
+
+    def patch(self, block: int, hidden: torch.Tensor) -> AbstractContextManager[None]:
+        """Replace a decoder block's hidden state by another, (batch, length, width)."""
+        return interventions.patch(self.anatomy.blocks[block].module, hidden)

@@ -16,7 +16,7 @@ from compat.outcomes import NotApplicable
 from compat.subject.inputs import Inputs
 
 if TYPE_CHECKING:
-    from compat.subject.subject import Subject
+    from compat.subject.running import RunningModel
 
 DECODED = 12
 """Tokens in the decoder of an encoder-decoder."""
@@ -81,7 +81,7 @@ def _own(model: Any) -> str:
     return str(model.config._attn_implementation)
 
 
-def read_attention(subject: Subject) -> ReportedAttention:
+def read_attention(subject: RunningModel) -> ReportedAttention:
     """Run a padded batch and take the attention weights, eagerly where that can be chosen.
 
     Raises NotApplicable where the model reports none.

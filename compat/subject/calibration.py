@@ -12,7 +12,7 @@ import torch
 from compat.subject.inputs import Inputs
 
 if TYPE_CHECKING:
-    from compat.subject.subject import Subject
+    from compat.subject.adaptable import AdaptableModel
 
 
 class NoUsableBlockError(LookupError):
@@ -72,7 +72,7 @@ def mean_over_text(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (total / own.sum(1)).cpu()
 
 
-def calibrate(subject: Subject, inputs: Inputs) -> Calibration:
+def calibrate(subject: AdaptableModel, inputs: Inputs) -> Calibration:
     """Read a batch of prompts in one forward: their mean activations at every decoder block."""
     with subject.capture() as captured:
         started = time.perf_counter()

@@ -10,62 +10,62 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compat.subject.subject import Subject
+    from compat.subject.adaptable import AdaptableModel
 
-Capability = Callable[["Subject"], bool]
+Capability = Callable[["AdaptableModel"], bool]
 
 
-def decoder_only(subject: Subject) -> bool:
+def decoder_only(subject: AdaptableModel) -> bool:
     """One stack of blocks that reads the prompt and writes on."""
     return not subject.has_encoder
 
 
-def encoder(subject: Subject) -> bool:
+def encoder(subject: AdaptableModel) -> bool:
     """An encoder stack before the decoder."""
     return subject.has_encoder
 
 
-def vision(subject: Subject) -> bool:
+def vision(subject: AdaptableModel) -> bool:
     """A vision tower whose image tokens enter the text."""
     return subject.checkpoint.shape.vision_blocks is not None
 
 
-def attention(subject: Subject) -> bool:
+def attention(subject: AdaptableModel) -> bool:
     """At least one block with an attention module."""
     return any(block.attention for block in subject.anatomy.blocks)
 
 
-def hidden_states(subject: Subject) -> bool:
+def hidden_states(subject: AdaptableModel) -> bool:
     """A forward that reports hidden states when asked."""
     return subject.run.hidden_states is not None
 
 
-def inputs_embeds(subject: Subject) -> bool:
+def inputs_embeds(subject: AdaptableModel) -> bool:
     """A forward that takes embeddings in the place of ids."""
     return "inputs_embeds" in subject.forward_arguments
 
 
-def chat_template(subject: Subject) -> bool:
+def chat_template(subject: AdaptableModel) -> bool:
     """A tokenizer with a chat template."""
     return bool(subject.tokenizer.chat_template)
 
 
-def end_of_text(subject: Subject) -> bool:
+def end_of_text(subject: AdaptableModel) -> bool:
     """A tokenizer with an end-of-text token."""
     return subject.tokenizer.eos_token_id is not None
 
 
-def taught(subject: Subject) -> bool:
+def taught(subject: AdaptableModel) -> bool:
     """Weights that were taught the text they read."""
     return subject.taught
 
 
-def quantized(subject: Subject) -> bool:
+def quantized(subject: AdaptableModel) -> bool:
     """Loaded in 8 or 4 bit."""
     return subject.mode.traits.quantization is not None
 
 
-def offloaded(subject: Subject) -> bool:
+def offloaded(subject: AdaptableModel) -> bool:
     """Weights that wait elsewhere than where they are used."""
     return subject.mode.traits.offload is not None
 

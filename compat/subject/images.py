@@ -10,12 +10,12 @@ import torch
 from compat.subject.inputs import Inputs
 
 if TYPE_CHECKING:
-    from compat.subject.subject import Subject
+    from compat.subject.running import RunningModel
 
 _IMAGE_TOKEN = ("image_token_id", "image_token_index")
 
 
-def image_inputs(subject: Subject, seed: int) -> Inputs:
+def image_inputs(subject: RunningModel, seed: int) -> Inputs:
     """Image tokens, one for each feature that the tower gives, followed by the text's prompt.
 
     The pixels, (1, channels, height, width), are drawn from `seed` in [-1, 1], as processors
@@ -35,7 +35,7 @@ def image_inputs(subject: Subject, seed: int) -> Inputs:
     return replace(Inputs.of(ids), extra=extra)
 
 
-def _features(subject: Subject, extra: dict[str, torch.Tensor]) -> int:
+def _features(subject: RunningModel, extra: dict[str, torch.Tensor]) -> int:
     """How many features the tower puts into the text for one image."""
     arguments = {name: tensor.to(subject.device) for name, tensor in extra.items()}
     with torch.no_grad():

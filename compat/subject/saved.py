@@ -15,7 +15,7 @@ import torch
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 
 if TYPE_CHECKING:
-    from compat.subject.subject import Subject
+    from compat.subject.running import RunningModel
 
 Settings = dict[str, Any]
 
@@ -36,10 +36,10 @@ WRITTEN_BY_SAVING = frozenset(
 class Store(Protocol):
     """Saves a subject to a folder, and loads it from there."""
 
-    def save(self, subject: Subject, folder: Path) -> None:
+    def save(self, subject: RunningModel, folder: Path) -> None:
         """Write model and tokenizer as a checkpoint."""
 
-    def reopen(self, subject: Subject, folder: Path) -> AbstractContextManager[Subject]:
+    def reopen(self, subject: RunningModel, folder: Path) -> AbstractContextManager[RunningModel]:
         """Load a folder as the subject's own checkpoint was loaded, and release it on leaving."""
 
 
@@ -73,7 +73,7 @@ class Reloaded:
         return tuple(file for file in self.files if file.name.endswith(".safetensors"))
 
 
-def save_and_reload(subject: Subject, store: Store) -> Reloaded:
+def save_and_reload(subject: RunningModel, store: Store) -> Reloaded:
     """Save model and tokenizer to a temporary folder, load it, run it, and remove the folder.
 
     Raises NotApplicable where the quantization of the weights can't be stored, CannotRun where

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-from compat import interventions
 from compat.anatomy.anatomy import text_config
 from compat.anatomy.fake_forward import PredictedForward, PredictedMemory
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
@@ -25,7 +24,7 @@ from compat.subject.inputs import Generation, Inputs
 from compat.subject.memory import MeasuredMemory, forward_of, measure, predict
 from compat.subject.pristine import Snapshot, fingerprint
 from compat.subject.prompts import CALIBRATION
-from compat.subject.runs import Reference, StreamRun, cached_keys
+from compat.subject.runs import Reference, cached_keys
 from compat.subject.saved import Reloaded, Store, save_and_reload
 from compat.targets import Checkpoint, Target
 
@@ -89,20 +88,6 @@ class Subject(AdaptableModel):
         return image_inputs(self, seed)
 
     # What several checks read
-
-    @cached_property
-    def run(self) -> StreamRun:
-        """One forward over the whole text with every block captured."""
-        with self.capture() as captured:
-            output = self.forward(self.text.inputs, output_hidden_states=True)
-        states = getattr(output, "decoder_hidden_states", None) or getattr(
-            output, "hidden_states", None
-        )
-        return StreamRun(
-            logits=output.logits[0].float().cpu(),
-            blocks=tuple(captured[index][0][0].float().cpu() for index in sorted(captured)),
-            hidden_states=None if states is None else tuple(state[0].cpu() for state in states),
-        )
 
     @cached_property
     def greedy(self) -> Generation:
@@ -182,34 +167,6 @@ class Subject(AdaptableModel):
     def measured_memory(self) -> MeasuredMemory:
         """What the forward that is predicted took."""
         return measure(self)
-
-    # What a check may do to it
-
-    def capture(
-        self, modules: dict[int, nn.Module] | None = None
-    ) -> AbstractContextManager[dict[int, list[torch.Tensor]]]:
-        """Collect hidden states of every decoder block, or of `modules`; see `interventions`."""
-        if modules is None:
-            modules = {block.index: block.module for block in self.anatomy.blocks}
-        return interventions.capture(modules)
-
-    def count_block_calls(self) -> AbstractContextManager[list[int]]:
-        """Collect the indices of the decoder blocks in the order in which they run."""
-        return interventions.count_calls([block.module for block in self.anatomy.blocks])
-
-    def edit(self, block: int, edit: interventions.Edit) -> AbstractContextManager[None]:
-        """Replace a decoder block's hidden state by `edit` of it."""
-        return interventions.edit_output(self.anatomy.blocks[block].module, edit)
-
-    def steer(
-        self, block: int, direction: torch.Tensor, *, start: int = 0
-    ) -> AbstractContextManager[None]:
-        """Add a direction, (width,), to a decoder block's hidden state from a position on."""
-        return interventions.steer(self.anatomy.blocks[block].module, direction, start=start)
-
-    def patch(self, block: int, hidden: torch.Tensor) -> AbstractContextManager[None]:
-        """Replace a decoder block's hidden state by another, (batch, length, width)."""
-        return interventions.patch(self.anatomy.blocks[block].module, hidden)
 
     # What it must be afterwards
 
