@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env report test lint unit suite clean
+.PHONY: help env report test lint unit suite picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -40,6 +40,11 @@ unit: $(STAMP)
 suite: $(STAMP)
 	@echo "==> the suite on one twin a family in fp32 and nf4"
 	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-per-family 1 --compat-modes fp32,nf4,meta
+
+picture:  ## photograph reports/index.html for the README
+	@mkdir -p docs
+	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1400,1050 \
+		--screenshot=docs/report.png "file://$(CURDIR)/reports/index.html" 2>/dev/null
 
 clean:  ## remove the environment and what runs have written; the twins stay in their cache
 	rm -rf $(VENV) reports/index.html reports/results.jsonl reports/SUPPORTED_MODELS.md reports/runs
