@@ -30,6 +30,7 @@ class Ledger:
     def reserve(self, model: str, size: int, limit: float) -> int | None:
         """Book `size` bytes; where they would go over `limit`, return what is left of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
             left = limit - sum(entry.bytes for entry in self)
             if size > left:
@@ -66,5 +67,7 @@ class Ledger:
         return found
 
     def _append(self, entry: Entry) -> None:
+        # A repository in no registry is described before the run's folder has its first record.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(entry)) + "\n")
