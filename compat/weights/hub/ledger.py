@@ -30,7 +30,6 @@ class Ledger:
     def reserve(self, model: str, size: int, limit: float) -> int | None:
         """Book `size` bytes; where they would go over `limit`, return what is left of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
             left = limit - sum(entry.bytes for entry in self)
             if size > left:
