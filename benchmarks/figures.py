@@ -39,7 +39,7 @@ def loads() -> Figures:
     """Loads a target: exactly 1, in one process and on one and two workers."""
     figures: Figures = {}
     for workers in (0, 1, 2):
-        run = run_suite(*SMALL, f"-n{workers}")
+        run = run_suite("--compat-per-family=1", "--compat-modes=fp32", f"-n{workers}")
         figures[f"n{workers}"] = {
             "targets": len(run.targets),
             "loads": run.loads,
@@ -78,7 +78,7 @@ def collection() -> Figures:
 def overhead() -> Figures:
     """The suite over a hand-written loop with the same loads and checks: at most 1.15."""
     suite, loop = [], []
-    for _ in range(3):
+    for _ in range(2):
         seconds, status, output = timed([sys.executable, "-m", "benchmarks.loop"])
         if status != 0:
             raise RuntimeError(output[-2000:])
