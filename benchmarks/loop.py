@@ -19,6 +19,7 @@ def main() -> None:
     checks = tuple(load_catalogue())
     opening = Opening(host=this_host())
     families: dict[str, object] = {}
+    called = 0
     for spec in registry.models:
         if families.setdefault(spec.family, spec) is not spec:
             continue
@@ -29,12 +30,14 @@ def main() -> None:
                 with open_subject(target, spec, opening) as subject:
                     for check in checks:
                         if planned.offers(check):
+                            called += 1
                             try:
                                 check.function(subject)  # type: ignore[arg-type]
-                            except Exception:
-                                continue
-            except (CannotRun, RuntimeError):
-                continue
+                            except (AssertionError, CannotRun, ValueError) as error:
+                                print(f"{target.id}/{check.name}: {type(error).__name__}")
+            except (CannotRun, RuntimeError) as error:
+                print(f"{target.id}: {type(error).__name__}: {error}")
+    print(f"{called} checks called")
 
 
 if __name__ == "__main__":

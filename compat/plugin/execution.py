@@ -131,7 +131,7 @@ def release(session: CompatSession, *, keep_load: bool = False) -> None:
     """At the end of a target. Raises WeightsChangedError where its weights have changed."""
     try:
         session.holder.verify()
-    except BaseException:
+    except BaseException:  # Ctrl-C too: tidied up, and raised on
         keep_load = False
         raise
     finally:

@@ -113,7 +113,7 @@ class Holder:
         stack, self._stack = self._stack, ExitStack()
         try:
             stack.close()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: tidied up, and raised on
             keep_load = False
             raise
         finally:

@@ -20,6 +20,6 @@ def replace_text(path: Path, text: str) -> None:
         # mkstemp gives 0600, and a report is there to be read by a web server too.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: tidied up, and raised on
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -80,7 +80,7 @@ class Download:
         self._require_consent(size)
         try:
             yield
-        except BaseException:
+        except BaseException:  # Ctrl-C too: tidied up, and raised on
             if self.ledger is not None:
                 self.ledger.give_back(self.wanted.id, size)
             raise

@@ -52,10 +52,10 @@ def test_run_ids_sort_by_time_and_differ():
 
 
 def test_paths_of_this_machine_are_shortened():
-    redactor = Redactor(folders=(("/home/ann/work", "."), ("/home/ann", "~")))
-    assert redactor.text("/home/ann/work/a.py:3") == "a.py:3"
+    redactor = Redactor(folders=(("/home/ann/project", "."), ("/home/ann", "~")))
+    assert redactor.text("/home/ann/project/a.py:3") == "a.py:3"
     assert redactor.text("in /home/ann/.cache") == "in ~/.cache"
-    assert redactor.text("--rootdir=/home/ann/work") == "--rootdir=."
+    assert redactor.text("--rootdir=/home/ann/project") == "--rootdir=."
     assert redactor.text("/home/anna/b") == "/home/anna/b"
 
 
