@@ -6,6 +6,7 @@ from compat.checks.registry import load_catalogue
 from compat.loading.open import Opening, open_subject
 from compat.outcomes import CannotRun
 from compat.registry.load import default_registry_path, load_registry
+from compat.runner import run_check
 from compat.targets import Device, Mode, Target, Weights
 from compat.targets.devices import this_host
 from compat.targets.plan import PlannedTarget
@@ -32,7 +33,7 @@ def main() -> None:
                         if planned.offers(check):
                             called += 1
                             try:
-                                check.function(subject)  # type: ignore[arg-type]
+                                run_check(check, subject)
                             except (AssertionError, CannotRun, ValueError) as error:
                                 print(f"{target.id}/{check.name}: {type(error).__name__}")
             except (CannotRun, RuntimeError) as error:
