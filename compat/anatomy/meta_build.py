@@ -12,6 +12,7 @@ from torch import nn
 
 from compat.anatomy.blocks import Stack
 from compat.anatomy.config_shape import AnnouncedShape, announced_shape
+from compat.anatomy.outline import Outline, outline_of
 
 ModelKind = Literal["causal-lm", "seq2seq", "image-text"]
 
@@ -37,6 +38,7 @@ class BuiltStructure:
     """Tied weights counted once."""
     lists: tuple[str, ...]
     """Every outermost module list with its length, for whoever looks for a stack."""
+    outline: Outline
 
 
 def build_on_meta(model_type: str, arguments: dict[str, Any], kind: ModelKind) -> BuiltStructure:
@@ -59,15 +61,20 @@ def _structure(model: Any) -> BuiltStructure:
     beside_decoder = [stack for stack in lists if not _inside(stack, decoder_root)]
     in_decoder = [stack for stack in lists if _inside(stack, decoder_root)]
     in_encoder = [stack for stack in lists if encoder_root and _inside(stack, encoder_root)]
+    decoder = _largest(in_decoder, shape.blocks)
+    encoder = _largest(in_encoder, shape.encoder_blocks)
+    vision = _largest(beside_decoder, shape.vision_blocks)
+    stacks = (("vision", vision), ("encoder", encoder), ("decoder", decoder))
     return BuiltStructure(
         architecture=type(model).__name__,
         shape=shape,
-        decoder=_largest(in_decoder, shape.blocks),
-        encoder=_largest(in_encoder, shape.encoder_blocks),
-        vision=_largest(beside_decoder, shape.vision_blocks),
+        decoder=decoder,
+        encoder=encoder,
+        vision=vision,
         vocabulary=model.get_input_embeddings().weight.shape[0],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         lists=tuple(f"{stack.path} ({len(stack.blocks)})" for stack in lists),
+        outline=outline_of(model, stacks),
     )
 
 

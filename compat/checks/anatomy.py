@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from compat.checks.registry import Area, check
 from compat.targets import Weights
 
 if TYPE_CHECKING:
+    from compat.anatomy.anatomy import Block
     from compat.subject import Subject
 
 
@@ -97,4 +99,22 @@ def parts_found(subject: Subject) -> None:
     subject.measure("attention_blocks", len(with_attention))
     subject.measure("experts", next((kind for kind in experts if kind != "none"), "none"))
     subject.measure("final_norm", anatomy.final_norm_path or "none")
+    for name, path in _paths_in_a_block(anatomy.blocks):
+        subject.measure(name, path)
     assert not missing, f"not found: {', '.join(missing)}"
+
+
+def _paths_in_a_block(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:
+    """Where hooks find the parts of a block: each by its path in the first block that has it."""
+    found: dict[str, str] = {}
+    for block in blocks:
+        paths = (
+            ("attention_path", block.attention and block.attention.path),
+            ("projection_path", block.attention and block.attention.projection_path),
+            ("cross_attention_path", block.cross_attention and block.cross_attention.path),
+            ("feed_forward_path", block.feed_forward and block.feed_forward.path),
+        )
+        for name, path in paths:
+            if path:
+                found.setdefault(name, path.removeprefix(f"{block.path}."))
+    yield from found.items()

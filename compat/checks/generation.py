@@ -25,6 +25,7 @@ def recites_freely(subject: Subject) -> None:
     started = time.perf_counter()
     said = subject.greedy.row()
     subject.measure("tokens_per_second", len(said) / (time.perf_counter() - started))
+    subject.measure("prompt", subject.text.asked)
     subject.sample(subject.decode(said))
     assert len(said) == NEW_TOKENS, f"{len(said)} tokens were generated, {NEW_TOKENS} asked for"
     if subject.taught:

@@ -48,6 +48,7 @@ def structure_matches_registry(subject: RegistryEntry) -> None:
     built = build_on_meta(spec.model_type, spec.config_arguments(), spec.model_class.value)
     subject.measure("build_seconds", perf_counter() - started)
     subject.measure("parameters", built.parameters)
+    subject.measure("outline", built.outline.model_dump_json())
     differing = [
         f"{name}: the registry says {said}, transformers builds {found}"
         for name, said, found in _facts(spec, built)

@@ -29,6 +29,8 @@ class TextStream:
     inputs: Inputs
     labels: torch.Tensor
     start: int
+    asked: str
+    """The prompt in words."""
 
     @property
     def continuation(self) -> torch.Tensor:
@@ -51,14 +53,15 @@ def text_stream(lesson: Lesson, tokenizer: Any, *, encoder: bool, start_token: i
         target = _ended(tokenizer(text_target=lesson.continuation)["input_ids"], end)
         source = torch.tensor([tokenizer(lesson.prompt)["input_ids"]])
         ids = torch.tensor([[start_token, *target[:-1]]])
-        return TextStream(Inputs.of(ids, source), torch.tensor([target]), 1)
+        return TextStream(Inputs.of(ids, source), torch.tensor([target]), 1, lesson.prompt)
     whole = _ended(tokenizer(lesson.prompt + lesson.continuation)["input_ids"], end)
     prompt = tokenizer(lesson.prompt)["input_ids"]
     if prompt and prompt[-1] == end and len(prompt) > 1:
         prompt = prompt[:-1]
     if whole[: len(prompt)] != prompt:
         raise ValueError("the tokens of the prompt are no prefix of the whole text's")
-    return TextStream(Inputs.of(torch.tensor([whole[:-1]])), torch.tensor([whole[1:]]), len(prompt))
+    inputs, labels = Inputs.of(torch.tensor([whole[:-1]])), torch.tensor([whole[1:]])
+    return TextStream(inputs, labels, len(prompt), lesson.prompt)
 
 
 def _ended(ids: list[int], end: int | None) -> list[int]:
