@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-GIGABYTE = 1e9
+from compat.weights.progress import GIGABYTE, gigabytes
+
+__all__ = ["ANY_SIZE", "GIGABYTE", "Access", "Announce", "gigabytes", "silent"]
+
 ANY_SIZE = math.inf
 
 
@@ -18,9 +21,9 @@ class Access:
     download: float | None = None
     """GB (10^9 bytes) that this run may download in all; None: nothing."""
     allow_pickle: bool = False
-    """Take pickled weights where there are no others."""
+    """Take pickled weights where there are no others, of models whose entry trusts them."""
     allow_code: bool = False
-    """Fetch the code of models whose entry says that they need it."""
+    """Fetch the code of models whose entry trusts it."""
     cache: Path | None = None
     """The cache of checkpoints; None: the one that huggingface_hub is set to (HF_HOME)."""
     endpoint: str | None = None
@@ -44,12 +47,6 @@ class Access:
 
 
 Announce = Callable[[str], None]
-
-
-def gigabytes(size: float) -> str:
-    """A number of bytes as the suite writes it: `16.1 GB`, `0.003 GB`."""
-    value = size / GIGABYTE
-    return f"{value:.1f} GB" if value >= 0.1 else f"{value:.2g} GB"
 
 
 def silent(message: str) -> None:

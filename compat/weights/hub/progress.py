@@ -9,13 +9,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from compat.results.duration import duration
-from compat.weights.hub.access import Announce, gigabytes
-
-SECONDS_BETWEEN = 10.0
+from compat.weights.hub.access import Announce
+from compat.weights.progress import Progress
 
 
-class DownloadProgress:
+class DownloadProgress(Progress):
     """Announces one download: when it begins, every ten seconds, and when it has ended."""
 
     def __init__(
@@ -25,33 +23,7 @@ class DownloadProgress:
         announce: Announce,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name = name
-        self._size = size
-        self._announce = announce
-        self._clock = clock
-        self._began = self._told = clock()
-
-    def begin(self) -> None:
-        """Say what is about to be fetched."""
-        self._announce(f"downloading {self._name}: {gigabytes(self._size)}")
-
-    def reached(self, done: float) -> None:
-        """Note how many bytes are there, and say so where the last word is long ago."""
-        now = self._clock()
-        if now - self._told < SECONDS_BETWEEN or not 0 < done < self._size:
-            return
-        self._told = now
-        left = (now - self._began) / done * (self._size - done)
-        self._announce(
-            f"downloading {self._name}: {gigabytes(done)} of {gigabytes(self._size)}, "
-            f"about {duration(left)} left"
-        )
-
-    def end(self) -> float:
-        """Say how long it took. Returns the seconds."""
-        seconds = self._clock() - self._began
-        self._announce(f"downloaded {self._name}: {gigabytes(self._size)} in {duration(seconds)}")
-        return seconds
+        super().__init__("downloading", "downloaded", name, size, announce, clock)
 
 
 def bar_class(progress: DownloadProgress) -> type[tqdm]:
