@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -101,12 +102,21 @@ def report_command(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the report.")
     ] = Path("reports"),
+    stale_after: Annotated[
+        float,
+        typer.Option(
+            "--stale-after", metavar="DAYS", min=0, help="Mark results that are older as stale."
+        ),
+    ] = 30,
     registry: RegistryOption = None,
 ) -> None:
-    """Merge the records of any number of runs into one report."""
+    """Merge the records of any number of runs, machines and days into one report.
+
+    Exits with 1 where a run had planned what has no result.
+    """
     from compat.cli.reporting import make_report
 
-    raise typer.Exit(make_report(files, output, registry))
+    raise typer.Exit(make_report(files, output, registry, timedelta(days=stale_after)))
 
 
 @app.command("add")

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from compat.checks.registry import load_catalogue
 from compat.registry.load import default_registry_path, load_registry
-from compat.report import write_report
+from compat.report import ReportFiles, write_report
 
 DONE, WRONG = 0, 1
+NAMED = 50
+"""Missing jobs that the terminal names."""
 
 
-def make_report(files: list[Path], output: Path, registry_file: Path | None) -> int:
-    """Write the report and say what could not be read. Returns 1 where that is all there is."""
-    console = Console(highlight=False, markup=False, stderr=True)
+def make_report(
+    files: list[Path], output: Path, registry_file: Path | None, stale_after: timedelta
+) -> int:
+    """Write the report, and say what is missing from it and what could not be read.
+
+    Returns 1 where there is nothing to report on, and where a planned job has no result: a report
+    with a gap is written, and never passes for a whole one.
+    """
+    console = Console(highlight=False, markup=False, stderr=True, soft_wrap=True)
     registry = load_registry(registry_file or default_registry_path())
     missing = [file for file in files if not file.exists()]
     for file in missing:
@@ -23,13 +33,30 @@ def make_report(files: list[Path], output: Path, registry_file: Path | None) -> 
     if missing:
         return WRONG
     try:
-        written = write_report(files, registry, output, checks=tuple(load_catalogue()))
+        written = write_report(
+            files, registry, output, checks=tuple(load_catalogue()), stale_after=stale_after
+        )
     except OSError as error:
         console.print(f"compat report: {output} can't be written: {error.strerror}")
         return WRONG
-    for problem in written.problems:
-        console.print(f"compat report: {problem}")
-    if written.missing:
-        console.print(f"compat report: {written.missing} planned cases have no result")
+    for line in remarks(written):
+        console.print(f"compat report: {line}")
     console.print(f"{written.html}\n{written.markdown}\n{written.records}")
-    return DONE
+    return WRONG if written.missing else DONE
+
+
+def remarks(written: ReportFiles) -> Iterator[str]:
+    """What a reader of the report has to know about the records behind it, a line each."""
+    yield from map(str, written.problems)
+    for execution in written.conflicts:
+        yield f"several different results claim to be {execution}; one of them counts"
+    yield from map(str, written.unfinished)
+    if written.stale:
+        yield f"{written.stale} cells of the matrix rest on results that are stale"
+    if written.missing:
+        cases = sum(len(job.checks) for job in written.missing)
+        yield f"incomplete: {cases} planned cases have no result, in {len(written.missing)} jobs:"
+    for job in written.missing[:NAMED]:
+        yield f"  {job}"
+    if len(written.missing) > NAMED:
+        yield f"  and {len(written.missing) - NAMED} more; the report names them all"

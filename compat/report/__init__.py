@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from compat.registry.spec import Registry
@@ -16,7 +17,9 @@ from compat.report.build import build_view
 from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
 from compat.report.view import DescribedCheck, ReportView
-from compat.results.merge import write_merged
+from compat.results.completeness import MissingJob, UnfinishedRun, missing_jobs, unfinished_runs
+from compat.results.freshness import STALE_AFTER, Freshness
+from compat.results.merge import conflicts, write_merged
 from compat.results.read import Problem, read_records
 
 __all__ = [
@@ -40,8 +43,13 @@ class ReportFiles:
     records: Path
     markdown: Path
     problems: tuple[Problem, ...]
-    missing: int
-    """Planned cases without a result, over all runs."""
+    missing: tuple[MissingJob, ...]
+    """Planned jobs without a result that no later run has."""
+    unfinished: tuple[UnfinishedRun, ...]
+    conflicts: tuple[str, ...]
+    """Execution ids that several different results claim."""
+    stale: int
+    """Cells of the matrix whose results are too old to rely on."""
 
 
 def write_report(
@@ -50,23 +58,33 @@ def write_report(
     folder: Path,
     *,
     checks: Collection[DescribedCheck] = (),
+    stale_after: timedelta = STALE_AFTER,
 ) -> ReportFiles:
     """Write `index.html`, `results.jsonl` and `SUPPORTED_MODELS.md` to `folder`, each atomically.
 
     `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
-    (see `build_view`). Raises OSError where `folder` can't be written, and nothing for what a
-    record says.
+    (see `build_view`). What is older than `stale_after` today is marked. Raises OSError where
+    `folder` can't be written, and nothing for what a record says.
     """
     read = read_records(records)
-    view = build_view(read.records, registry, checks=checks, problems=read.problems)
+    view = build_view(
+        read.records,
+        registry,
+        checks=checks,
+        problems=read.problems,
+        freshness=Freshness(datetime.now(UTC), stale_after),
+    )
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",
         markdown=folder / "SUPPORTED_MODELS.md",
         problems=read.problems,
-        missing=sum(run.missing for run in view.runs),
+        missing=missing_jobs(read.records),
+        unfinished=unfinished_runs(read.records),
+        conflicts=conflicts(read.records),
+        stale=sum(cell.stale for model in view.models for cell in model.cells),
     )
-    write_merged(read.records, files.records)
+    write_merged(read.records, files.records, unread=read.unread)
     write_markdown(view, files.markdown)
     write_html(view, files.html)
     return files

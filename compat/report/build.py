@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from compat.registry.spec import Registry
 from compat.report.evidence import TargetEvidence, areas_of, gather
@@ -21,12 +21,16 @@ from compat.report.text import duration, visible
 from compat.report.view import (
     CountView,
     DescribedCheck,
+    DisagreementView,
     EnvironmentView,
     GlossaryView,
     ReportView,
     RunView,
 )
-from compat.results.merge import crashed_cases, interrupted_starts, merge, moment
+from compat.results.apart import disagreements
+from compat.results.completeness import missing_jobs, unfinished_runs
+from compat.results.freshness import Freshness
+from compat.results.merge import conflicts, crashed_cases, interrupted_starts, merge, moment
 from compat.results.read import Problem
 from compat.results.record import (
     CaseRecord,
@@ -46,16 +50,20 @@ def build_view(
     *,
     checks: Collection[DescribedCheck] = (),
     problems: Iterable[Problem] = (),
+    freshness: Freshness | None = None,
 ) -> ReportView:
     """All that the report shows.
 
     `checks` is the catalogue: verdicts are over all that it offers a target, so that they never
     rest on what a `-k` selected, and its order and summaries are shown. Without it a target is held
-    against what was planned.
+    against what was planned. `freshness` says by which clock results age; by default as the newest
+    of them sees it.
     """
-    merged = merge(records)
+    given = tuple(records)
+    merged = merge(given)
+    freshness = freshness or Freshness.of(merged)
     areas = areas_of(checks, merged)
-    targets = gather(merged, registry, areas, checks)
+    targets = gather(merged, registry, areas, checks, freshness)
     columns = columns_of(targets)
     rows = rows_of(targets, registry, columns, areas)
     models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
@@ -78,8 +86,28 @@ def build_view(
         untested=untested_of(models),
         figures=figures_of(models, columns, {target.id: target for target in targets}),
         glossary=_glossary(checks),
-        problems=tuple(visible(str(problem), 400) for problem in problems),
+        problems=tuple(visible(text, 400) for text in (*map(str, problems), *_conflicts(given))),
+        gaps=tuple(visible(text, 400) for text in gaps_of(merged)),
+        disagreements=tuple(_disagreements(merged)),
     )
+
+
+def _conflicts(records: Iterable[Record]) -> Iterator[str]:
+    for execution in conflicts(records):
+        yield f"{execution}: several different results claim to be this one; one of them counts"
+
+
+def gaps_of(records: Sequence[Record]) -> Iterator[str]:
+    """What is missing from the records of some runs, a sentence each."""
+    yield from map(str, unfinished_runs(records))
+    yield from map(str, missing_jobs(records))
+
+
+def _disagreements(records: Iterable[Record]) -> Iterator[DisagreementView]:
+    for found in disagreements(record for record in records if isinstance(record, CaseRecord)):
+        target, _, check = found.case.rpartition("/")
+        ends = tuple((visible(case.environment, 40), *case_word(case)) for case in found.ends)
+        yield DisagreementView(visible(target), visible(check, 120), ends)
 
 
 def _verdict_counts(words: Iterable[Word]) -> tuple[CountView, ...]:

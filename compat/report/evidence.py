@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from compat.registry.pair import Entry, entries_of
 from compat.registry.spec import Registry
 from compat.report.view import DescribedCheck
+from compat.results.freshness import Age, Freshness
 from compat.results.merge import crashed_cases, newest_results
 from compat.results.record import CaseRecord, PlannedRecord, Record
 from compat.results.verdict import Verdict, judge
@@ -34,6 +35,7 @@ class TargetEvidence:
     missing: tuple[str, ...]
     """Checks that are expected and did not run."""
     verdict: Verdict
+    age: Age | None = None
 
 
 def areas_of(checks: Iterable[DescribedCheck], records: Iterable[Record]) -> dict[str, str]:
@@ -50,6 +52,7 @@ def gather(
     registry: Registry,
     areas: Mapping[str, str],
     checks: Collection[Plannable],
+    freshness: Freshness,
 ) -> tuple[TargetEvidence, ...]:
     """The evidence of every target that was planned or run, in the order of its columns.
 
@@ -86,6 +89,7 @@ def gather(
             cases={name: ran[name] for name in sorted(ran, key=position)},
             missing=tuple(sorted(wanted[target] - set(ran), key=position)),
             verdict=judge(target, ran, wanted[target]),
+            age=freshness.age(ran.values()),
         )
         for target in sorted(targets, key=lambda target: _place(targets[target]))
         for ran in [cases.get(target, {})]

@@ -153,6 +153,7 @@ def _pick(targets: Sequence[TargetEvidence], otherwise: str) -> CellView:
         mark = verdict_mark(Word.NOT_TESTED)
         return CellView(Word.NOT_TESTED, mark, "", "", "", "", otherwise)
     by_id = {target.id: target for target in targets}
+    age = by_id[lead.target].age
     return CellView(
         word=lead.word,
         mark=verdict_mark(lead.word),
@@ -166,6 +167,8 @@ def _pick(targets: Sequence[TargetEvidence], otherwise: str) -> CellView:
             for target in targets
             if target.id != lead.target
         ),
+        age="" if age is None else str(age),
+        stale=age is not None and age.stale,
     )
 
 

@@ -45,6 +45,10 @@ class CellView:
     target: str
     why: str
     others: tuple[OtherView, ...] = ()
+    age: str = ""
+    """How old the results are that it rests on, in words; empty where there are none."""
+    stale: bool = False
+    """Whether they are too old to rely on."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,16 @@ class EnvironmentView:
 
 
 @dataclass(frozen=True)
+class DisagreementView:
+    """A check of a target that came to different ends in different environments."""
+
+    target: str
+    check: str
+    ends: tuple[tuple[str, str, str], ...]
+    """Environment id, outcome in words, and its glyph."""
+
+
+@dataclass(frozen=True)
 class CountView:
     """How many of something, for the summary."""
 
@@ -252,6 +266,9 @@ class ReportView:
     figures: tuple[FigureTable, ...]
     glossary: tuple[GlossaryView, ...]
     problems: tuple[str, ...]
+    gaps: tuple[str, ...] = ()
+    """Runs that have not ended and planned jobs without a result, a sentence each."""
+    disagreements: tuple[DisagreementView, ...] = ()
 
     @property
     def models(self) -> tuple[ModelView, ...]:

@@ -55,6 +55,15 @@ def merge(*sources: Iterable[Record]) -> tuple[Record, ...]:
     return tuple(record for _, record in kept)
 
 
+def conflicts(records: Iterable[Record]) -> tuple[str, ...]:
+    """The execution ids that several different results claim: all but one of them are damaged."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        if isinstance(record, CaseRecord):
+            found.setdefault(record.execution, set()).add(dump_record(record))
+    return tuple(sorted(execution for execution, texts in found.items() if len(texts) > 1))
+
+
 def _execution(record: Record) -> str | None:
     return record.execution if isinstance(record, CaseRecord | CaseStartRecord) else None
 
@@ -187,7 +196,11 @@ def _crash(
     )
 
 
-def write_merged(records: Iterable[Record], path: Path) -> None:
-    """Merge `records` and write them to `path` as JSON lines, whole or not at all."""
-    lines = [dump_record(record) for record in merge(records)]
+def write_merged(records: Iterable[Record], path: Path, *, unread: Iterable[str] = ()) -> None:
+    """Merge `records` and write them to `path` as JSON lines, whole or not at all.
+
+    `unread` are whole lines that only a newer suite understands: they go in as they are, last, so
+    that a merged file has lost nothing when that suite reads it.
+    """
+    lines = [*(dump_record(record) for record in merge(records)), *sorted(set(unread))]
     replace_text(path, "".join(f"{line}\n" for line in lines))

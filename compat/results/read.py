@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from compat.results.record import SCHEMA, CaseRecord, CaseStartRecord, Record, p
 from compat.targets.target import CaseId
 
 KINDS = frozenset({"run", "env", "planned", "case_start", "case", "job_end"})
+TORN = "the last line is torn: its process ended while writing it"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ReadRecords:
 
     records: tuple[Record, ...]
     problems: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Whole lines that are no record here, as they stand: of a newer suite, most likely."""
 
 
 def read_records(paths: Path | Iterable[Path]) -> ReadRecords:
@@ -50,6 +53,7 @@ def read_records(paths: Path | Iterable[Path]) -> ReadRecords:
     """
     records: list[Record] = []
     problems: list[Problem] = []
+    unread: list[str] = []
     for path in _files([paths] if isinstance(paths, Path) else paths):
         name = "/".join(path.parts[-2:])
         try:
@@ -57,10 +61,11 @@ def read_records(paths: Path | Iterable[Path]) -> ReadRecords:
         except OSError as error:
             problems.append(Problem(name, 0, f"can't be read: {error.strerror}"))
             continue
-        found, bad = _read_lines(content)
-        records.extend(found)
-        problems.extend(_summed(name, bad))
-    return ReadRecords(tuple(records), tuple(problems))
+        lines = _read_lines(content)
+        records.extend(lines.records)
+        problems.extend(_summed(name, lines.bad))
+        unread.extend(lines.unread)
+    return ReadRecords(tuple(records), tuple(problems), tuple(unread))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -72,26 +77,44 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
                 yield file
 
 
-def _read_lines(content: bytes) -> tuple[list[Record], list[tuple[int, str]]]:
+@dataclass
+class _Lines:
+    """The lines of one file, sorted by what they are good for."""
+
+    records: list[Record] = field(default_factory=list)
+    bad: list[tuple[int, str]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def _read_lines(content: bytes) -> _Lines:
     lines = content.split(b"\n")
     torn = bool(lines[-1].strip())
-    records: list[Record] = []
-    bad: list[tuple[int, str]] = []
+    found = _Lines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         parsed = _read_line(line)
-        if not isinstance(parsed, str):
-            records.append(parsed)
-        elif torn and number == len(lines):
-            bad.append((number, "the last line is torn: its process ended while writing it"))
+        if isinstance(parsed, _Unreadable):
+            if parsed.whole:
+                found.unread.append(line.strip().decode("utf-8", errors="replace"))
+            is_torn = torn and number == len(lines) and not parsed.whole
+            found.bad.append((number, TORN if is_torn else parsed.why))
         else:
-            bad.append((number, parsed))
-    return records, bad
+            found.records.append(parsed)
+    return found
 
 
-def _read_line(line: bytes) -> Record | str:
-    """The record of a line, or in words why there is none."""
+@dataclass(frozen=True)
+class _Unreadable:
+    """Why a line is no record."""
+
+    why: str
+    whole: bool = False
+    """Whether it is a JSON object all the same: a newer suite may know what to make of it."""
+
+
+def _read_line(line: bytes) -> Record | _Unreadable:
+    """The record of a line, or why there is none."""
     try:
         record = parse_record(line)
     except ValidationError as error:
@@ -102,31 +125,33 @@ def _read_line(line: bytes) -> Record | str:
         try:
             CaseId.parse(record.case)
         except ValueError:
-            return "its case id is not one of model/weights/device/mode/wrapper/check"
+            why = "its case id is not one of model/weights/device/mode/wrapper/check"
+            return _Unreadable(why, whole=True)
     return record
 
 
-def _why_not(line: bytes, error: ValidationError) -> str:
+def _why_not(line: bytes, error: ValidationError) -> _Unreadable:
     try:
         value = json.loads(line)
     except ValueError:
-        return "not JSON"
+        return _Unreadable("not JSON")
     if not isinstance(value, dict):
-        return "not a record: JSON, but no object"
+        return _Unreadable("not a record: JSON, but no object")
     schema = value.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
         return _newer(schema)
     kind = value.get("kind")
     if kind not in KINDS:
-        return f"unknown kind of record {str(kind)[:40]!r}"
+        return _Unreadable(f"unknown kind of record {str(kind)[:40]!r}", whole=True)
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "record"
-    return f"not a {kind} record: {place}: {first['msg']}"
+    return _Unreadable(f"not a {kind} record: {place}: {first['msg']}", whole=True)
 
 
-def _newer(schema: int) -> str:
+def _newer(schema: int) -> _Unreadable:
     # The schema's number grows only when a reader has to change: guessing would be worse.
-    return f"schema {schema} is newer than this suite's {SCHEMA}: update compat to read it"
+    why = f"schema {schema} is newer than this suite's {SCHEMA}: update compat to read it"
+    return _Unreadable(why, whole=True)
 
 
 def _summed(file: str, bad: Iterable[tuple[int, str]]) -> Iterator[Problem]:

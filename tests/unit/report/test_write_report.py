@@ -33,7 +33,7 @@ def test_three_files_are_written_from_the_runs_of_a_folder(tmp_path: Path) -> No
     assert "acme/anvil-1b" in files.markdown.read_text()
     assert len(files.records.read_text().splitlines()) == len(lines)
     assert len(files.problems) == 1
-    assert files.missing == 0
+    assert files.missing == ()
 
 
 def test_a_report_of_its_own_merged_records_is_the_same(tmp_path: Path) -> None:
