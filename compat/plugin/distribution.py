@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.plugin.stash import PROBLEM, PROBLEM_KEY, SESSION
+from compat.plugin.session import SESSION, CompatSession
+from compat.plugin.stash import PROBLEM, PROBLEM_KEY
 from compat.plugin.workers import GPU_ENTRY, GPU_USABLE, RUN_ID, VISIBLE, gpu_entries
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ class Controller:
 
         if SESSION in self.config.stash or not any(map(load_of, ids)):
             return
-        from compat.plugin.session import CompatSession
-
         session = CompatSession.of(self.config, run=self._run)
         session.recorder.begin_run()
 

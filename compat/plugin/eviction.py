@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.plugin.stash import SESSION
+from compat.plugin.session import SESSION
 from compat.plugin.terminal import say
 from compat.targets.nodepart import load_of
 from compat.targets.target import Weights

@@ -12,8 +12,8 @@ import pytest
 from compat.outcomes import Outcome, Reason, ReasonCode, Stage
 from compat.plugin.case import Asked, asked_of, case_id
 from compat.plugin.holder import TargetSkipped
+from compat.plugin.session import SESSION
 from compat.plugin.showing import show
-from compat.plugin.stash import SESSION
 from compat.plugin.workers import FIRST_WORKER, share_machine
 from compat.runner import CaseResult, conclude, stage_reached, watched
 from compat.targets.nodepart import load_of
@@ -44,7 +44,7 @@ def end_session(config: pytest.Config, exit_status: int) -> None:
     """Free what is still loaded, end the records, and write the report if it was asked for."""
     session = config.stash[SESSION]
     session.holder.release()
-    session.recorder.end_run(int(exit_status))
+    session.recorder.end_run(int(exit_status), session.holder.loads)
     if not session.workerinput:
         session.write_report()
 

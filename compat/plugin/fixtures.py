@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.plugin.stash import SESSION
+from compat.plugin.session import SESSION
 
 if TYPE_CHECKING:
     from compat.checks.registry import Check

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from compat.outcomes import CannotRun
 from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
-    from compat.plugin.session import CompatSession
+    from compat.plugin.shelf import Shelf
     from compat.results.record import Measures
     from compat.runner import AnySubject
 
@@ -43,8 +43,13 @@ class TargetSkipped(pytest.skip.Exception):  # type: ignore[name-defined,misc]
 class Holder:
     """Keeps the target that is loaded, and remembers the one that would not load."""
 
-    def __init__(self, session: CompatSession) -> None:
-        self._session = session
+    def __init__(
+        self,
+        open_target: Callable[[PlannedTarget], AbstractContextManager[AnySubject]],
+        shelf: Shelf,
+    ) -> None:
+        self._open_target = open_target
+        self._shelf = shelf
         self._stack = ExitStack()
         self._planned: PlannedTarget | None = None
         self._failure: BaseException | None = None
@@ -63,7 +68,7 @@ class Holder:
         """The loaded target. Raises, for every case of it alike, what opening it raised."""
         __tracebackhide__ = True
         if self._planned != planned:
-            self.release(keep_load=self._session.shelf.holds(planned.target.load_key))
+            self.release(keep_load=self._shelf.holds(planned.target.load_key))
             self._open(planned)
         if isinstance(self._failure, CannotRun):
             raise TargetSkipped(self._failure)
@@ -118,14 +123,14 @@ class Holder:
             raise
         finally:
             if not keep_load:
-                self._session.shelf.clear()
+                self._shelf.clear()
 
     def _open(self, planned: PlannedTarget) -> None:
         self._planned = planned
-        self.loads += not self._session.shelf.holds(planned.target.load_key)
+        self.loads += not self._shelf.holds(planned.target.load_key)
         began = time.perf_counter()
         try:
-            self.present = self._stack.enter_context(self._session.open(planned, self._session))
+            self.present = self._stack.enter_context(self._open_target(planned))
         except Exception as error:  # raised in each of the target's cases, and judged there
             self._failure = error
             self._traceback = error.__traceback__

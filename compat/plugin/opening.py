@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from compat.outcomes import Stage, in_stage
 from compat.targets import Target, Weights
@@ -12,14 +12,48 @@ from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
     from compat.loading.open import Opening
-    from compat.plugin.session import CompatSession
+    from compat.plugin.folders import GivenFolders
+    from compat.plugin.options import Options
+    from compat.plugin.shelf import Shelf
+    from compat.plugin.wrappers import WrapperFactory
     from compat.registry.spec import ModelSpec
     from compat.runner import AnySubject
+    from compat.targets.devices import Host
+    from compat.weights.hub import Hub
 
 
-def open_planned(
-    planned: PlannedTarget, session: CompatSession
-) -> AbstractContextManager[AnySubject]:
+class Means(Protocol):
+    """What a run has to open targets with."""
+
+    @property
+    def options(self) -> Options:
+        """What the command line and the ini file ask for."""
+
+    @property
+    def host(self) -> Host:
+        """This machine."""
+
+    @property
+    def hub(self) -> Hub:
+        """The hub as this process may use it."""
+
+    @property
+    def given(self) -> GivenFolders:
+        """The folders given on the command line."""
+
+    @property
+    def wrappers(self) -> Mapping[str, WrapperFactory]:
+        """Every wrapper that somebody offers."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """What is loaded and waits for the next target that shares it."""
+
+    def announce(self, text: str) -> None:
+        """Tell the person at the terminal what takes long."""
+
+
+def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManager[AnySubject]:
     """Open a target as the options of this run say."""
     from compat.loading.requirements import Policy, require
     from compat.weights.hub import Wanted
@@ -61,7 +95,7 @@ def open_planned(
 
 @contextmanager
 def _open_shared(
-    target: Target, spec: ModelSpec, opening: Opening, session: CompatSession
+    target: Target, spec: ModelSpec, opening: Opening, session: Means
 ) -> Iterator[AnySubject]:
     """Wrap what is on the shelf already where another wrapper has just had it."""
     from compat.loading.open import open_load

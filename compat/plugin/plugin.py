@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.plugin.stash import PROBLEM, PROBLEM_KEY, SESSION
+from compat.plugin.session import SESSION
+from compat.plugin.stash import PROBLEM, PROBLEM_KEY
 
 if TYPE_CHECKING:
     from compat.plugin.case import Asked

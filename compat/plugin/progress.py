@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from compat.plugin.stash import SESSION
+from compat.plugin.session import SESSION
 from compat.plugin.tally import RunTally, TargetTally
 from compat.plugin.terminal import say
 from compat.results.duration import duration

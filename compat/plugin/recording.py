@@ -7,7 +7,7 @@ import time
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 import pytest
@@ -32,7 +32,10 @@ from compat.runner import CaseResult
 from compat.targets.target import CaseId
 
 if TYPE_CHECKING:
-    from compat.plugin.session import CompatSession
+    from compat.checks.registry import Catalogue
+    from compat.plugin.named_models import NamedModels
+    from compat.plugin.options import Options
+    from compat.targets.devices import Host
 
 TRACE_FRAMES = 6
 LONGEST_MESSAGE = 4000
@@ -49,10 +52,37 @@ class OpenCase:
     record: CaseRecord | None = None
 
 
+class RecordedRun(Protocol):
+    """What the records say of a run as a whole."""
+
+    @property
+    def config(self) -> pytest.Config:
+        """Where pytest runs, and with which arguments."""
+
+    @property
+    def options(self) -> Options:
+        """What the command line and the ini file ask for."""
+
+    @property
+    def host(self) -> Host:
+        """This machine."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Every check."""
+
+    @property
+    def named(self) -> NamedModels:
+        """What the names given with --compat-model stand for."""
+
+    def selection_in_words(self) -> str:
+        """What was asked for, for the report's header."""
+
+
 class Recorder:
     """Writes the records of one process."""
 
-    def __init__(self, session: CompatSession, run: str, worker: str) -> None:
+    def __init__(self, session: RecordedRun, run: str, worker: str) -> None:
         self.redactor = Redactor.here(session.config.rootpath)
         self.writer = RecordWriter(session.options.records, run, worker, self.redactor)
         self._session = session
@@ -145,8 +175,8 @@ class Recorder:
         self.writer.write(record)
         return record.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-    def end_run(self, exit_status: int) -> None:
-        """Write that this process has come to its end."""
+    def end_run(self, exit_status: int, loads: int) -> None:
+        """Write that this process has come to its end, after so many loads."""
         if self.writer.written:
             self.writer.write(
                 JobEndRecord(
@@ -154,7 +184,7 @@ class Recorder:
                     finished=timestamp(),
                     exit_status=exit_status,
                     cases=self._count,
-                    loads=self._session.holder.loads,
+                    loads=loads,
                 )
             )
         self.writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compat.plugin.options import Options, read_options
-from compat.plugin.stash import CHECKS, OPENER, SESSION
+from compat.plugin.stash import CHECKS, OPENER
 from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
 from compat.targets import Device
 from compat.targets.selection import SelectionError, entries_with, narrow, requested_pairs
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from compat.plugin.named_models import NamedModels
     from compat.plugin.recording import Recorder
     from compat.plugin.shelf import Shelf
-    from compat.plugin.stash import Opener
     from compat.plugin.wrappers import WrapperFactory
     from compat.registry.failures import FailureIndex
     from compat.registry.pair import Entry, PairSpec
     from compat.registry.spec import ModelSpec, Registry
+    from compat.runner import AnySubject
     from compat.targets.devices import Host
+    from compat.targets.plan import PlannedTarget
     from compat.weights.hub import Hub, Ledger
 
+SESSION: pytest.StashKey[CompatSession] = pytest.StashKey()
 DOWNLOADS = "downloads.log"
 """Beside the records of a run: what it has downloaded."""
 
@@ -180,7 +183,12 @@ class CompatSession:
         """What is loaded in this process."""
         from compat.plugin.holder import Holder
 
-        return Holder(self)
+        return Holder(self._open, self.shelf)
+
+    def _open(self, planned: PlannedTarget) -> AbstractContextManager[AnySubject]:
+        from compat.plugin.opening import open_planned
+
+        return self.config.stash.get(OPENER, open_planned)(planned, self)
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -224,15 +232,6 @@ class CompatSession:
 
         run = self.workerinput.get(RUN_ID) or self._run or new_run_id()
         return Recorder(self, run, self.workerinput.get("workerid", MAIN))
-
-    @cached_property
-    def open(self) -> Opener:
-        """How a target is opened."""
-        if OPENER in self.config.stash:
-            return self.config.stash[OPENER]
-        from compat.plugin.opening import open_planned
-
-        return open_planned
 
     def announce(self, text: str) -> None:
         """Tell the person at the terminal what takes long. A worker has no terminal."""

@@ -10,11 +10,10 @@ import pytest
 
 if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
-    from compat.plugin.session import CompatSession
+    from compat.plugin.opening import Means
 
-    Opener: TypeAlias = Callable[[Any, CompatSession], AbstractContextManager[Any]]
+    Opener: TypeAlias = Callable[[Any, Means], AbstractContextManager[Any]]
 
-SESSION: pytest.StashKey[CompatSession] = pytest.StashKey()
 OPENER: pytest.StashKey[Opener] = pytest.StashKey()
 """How a planned target is opened, where a conftest has put something in the loader's place."""
 CHECKS: pytest.StashKey[Catalogue] = pytest.StashKey()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def imports(path: Path, *, lazy: bool = True) -> Iterator[str]:
             yield node.module
 
 
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def inner_imports(path: Path, names: Collection[str]) -> Iterator[str]:
+    """The modules of ours that a file imports anywhere: in functions and for types, too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module in names:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from members & set(names) or {node.module}
+        elif isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & set(names)
+
+
 def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -75,6 +90,12 @@ def test_a_room_imports_only_rooms_below_it(path):
             continue
         other = room_of(module)
         assert other == own or FLOORS[other] < FLOORS[own], f"{own} imports {module}"
+
+
+def test_no_module_imports_itself_in_a_circle_not_even_for_a_type():
+    names = {name_of(path): path for path in MODULES}
+    graph = {name: set(inner_imports(path, names)) - {name} for name, path in names.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
