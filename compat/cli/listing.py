@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compat.checks.registry import load_catalogue
-from compat.loading.requirements import Policy, require
+from compat.loading.requirements import require
 from compat.outcomes import CannotRun, Reason
 from compat.plugin.marks import keyword_predicate, mark_predicate
 from compat.registry.load import default_registry_path, load_registry
@@ -114,7 +114,7 @@ def what_blocks(planned: PlannedTarget, host: Host) -> Reason | None:
     """Why a target would be skipped here, as far as that is known without loading anything."""
     try:
         for target, spec in planned.parts:
-            require(target, spec, host, Policy())
+            require(target, spec, host)
             if target.weights is Weights.TWIN and not spec.native:
                 from compat.weights.twin import twin_checkpoint
 

@@ -38,6 +38,7 @@ from compat.loading.stored_quantization import refuse_dequantized, settle_stored
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
 from compat.targets import Checkpoint, Device, Mode, Target
+from compat.weights.consent import runs_code
 
 __all__ = ["IncompleteCheckpointError", "LoadOptions", "Loaded", "load", "release"]
 
@@ -78,8 +79,9 @@ def load(
         undo.enter_context(without_noise())
         undo.enter_context(older_objects_uncollected())
         started, resident = time.perf_counter(), resident_bytes()
-        tokenizer = _load_tokenizer(checkpoint.folder, spec, options)
-        model, measures = _load_model(target, spec, checkpoint.folder, options, undo)
+        trust = runs_code(spec, checkpoint.revision, options.allow_remote_code)
+        tokenizer = _load_tokenizer(checkpoint.folder, spec, trust)
+        model, measures = _load_model(target, spec, checkpoint.folder, options, trust, undo)
         weights = footprint(model)
         measures |= {
             "load_seconds": time.perf_counter() - started,
@@ -113,25 +115,27 @@ def supported_attention(model_class: Any, wanted: str) -> str:
     return wanted
 
 
-def _load_tokenizer(folder: Path, spec: ModelSpec, options: LoadOptions) -> Any:
+def _load_tokenizer(folder: Path, spec: ModelSpec, trust: bool) -> Any:
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise MissingTokenizerError(
             f"the checkpoint of {spec.id} holds no tokenizer: none of {', '.join(TOKENIZER_FILES)}"
         )
-    return AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=_trusts(spec, options)
-    )
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
 
 
 def _load_model(
-    target: Target, spec: ModelSpec, folder: Path, options: LoadOptions, undo: ExitStack
+    target: Target,
+    spec: ModelSpec,
+    folder: Path,
+    options: LoadOptions,
+    trust: bool,
+    undo: ExitStack,
 ) -> tuple[Any, Measures]:
     import transformers
 
     auto_class = getattr(transformers, AUTO_CLASSES[spec.model_class])
-    trust = _trusts(spec, options)
     config = transformers.AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=trust, **spec.config_fix
     )
@@ -164,11 +168,6 @@ def _load_model(
     verify_offload(model, target)
     measures = _measures(model, dtype, placement, info, target)
     return model.eval(), measures | {"workaround": workaround}
-
-
-def _trusts(spec: ModelSpec, options: LoadOptions) -> bool:
-    """Consent counts for models that need it: a native class is never replaced by remote code."""
-    return options.trust_remote_code and spec.remote_code
 
 
 def _model_class(auto_class: Any, config: Any, folder: Path, trust: bool) -> Any:

@@ -17,8 +17,8 @@ class LoadOptions:
 
     attention: str = "sdpa"
     """transformers' attention implementation. sdpa gives way to eager where the class has none."""
-    trust_remote_code: bool = False
-    """Run code from the checkpoint, and only for models whose entry says that they need it."""
+    allow_remote_code: bool = False
+    """Run code from the checkpoint, and only of models whose entry trusts that very commit."""
     allow_pickle: bool = False
     """Unpickle weights where a checkpoint has no safetensors."""
     repack_4bit_on_cpu: bool = False

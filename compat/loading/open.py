@@ -11,7 +11,7 @@ from compat.loading.load import LoadOptions, load
 from compat.loading.loaded import Loaded
 from compat.loading.reference import References
 from compat.loading.release import release
-from compat.loading.requirements import Policy, require
+from compat.loading.requirements import require
 from compat.loading.store import CheckpointStore
 from compat.loading.threads import threads_worth
 from compat.outcomes import Stage, in_stage
@@ -21,6 +21,7 @@ from compat.subject.pristine import outline
 from compat.targets import Checkpoint, Target, Weights
 from compat.targets.devices import Host
 from compat.weights.hub import Hub
+from compat.weights.consent import Policy
 from compat.weights.source import find_checkpoint
 from compat.weights.twin import default_cache
 from compat.wrappers import Bare, Wrapper
@@ -98,7 +99,7 @@ def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[Sha
     Raises as `open_subject` does.
     """
     with in_stage(Stage.REQUIREMENTS):
-        require(target, spec, opening.host, opening.policy)
+        require(target, spec, opening.host)
     with in_stage(Stage.WEIGHTS):
         checkpoint = find_checkpoint(
             target,
@@ -106,7 +107,7 @@ def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[Sha
             twin_cache=opening.twin_cache,
             local=opening.local,
             hub=opening.hub,
-            allow_pickle=opening.policy.allow_pickle,
+            policy=opening.policy,
             announce=opening.announce,
         )
     with in_stage(Stage.LOAD), ExitStack() as undo:
@@ -129,7 +130,7 @@ def open_subject(
     """
     if target.weights is Weights.CONFIG:
         with in_stage(Stage.REQUIREMENTS):
-            require(target, spec, opening.host, opening.policy)
+            require(target, spec, opening.host)
         yield ConfigSubject(target, spec)
         return
     wrapper = opening.wrappers[target.wrapper]

@@ -1,4 +1,4 @@
-"""What a target needs of the machine and of the person who runs it, judged before any loading.
+"""What a target needs of the machine, judged before any loading.
 
 Imports neither torch nor a package that it looks for.
 """
@@ -6,7 +6,6 @@ Imports neither torch nor a package that it looks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
@@ -18,44 +17,26 @@ from compat.targets.packages import install_command, is_installed
 Installed = Callable[[str], bool]
 
 
-@dataclass(frozen=True)
-class Policy:
-    """What the person who runs the suite has allowed. Everything risky is off."""
-
-    trust_remote_code: bool = False
-    """Run code that comes with a checkpoint, for models whose entry says that they need it."""
-    allow_pickle: bool = False
-    """Unpickle weights where a checkpoint has no safetensors."""
-
-
 def require(
     target: Target,
     spec: ModelSpec,
     host: Host,
-    policy: Policy,
     *,
     installed: Installed = is_installed,
 ) -> None:
-    """Raise CannotRun with the first thing that is missing: device, consent, packages.
+    """Raise CannotRun with the first thing that is missing: device, packages.
 
-    Where a checkpoint is, and whether it fits, is judged later; both cost more to find out.
+    Where a checkpoint is, whether it may be read, and whether it fits, is judged later: that costs
+    more to find out.
     """
     _require_meaning(target, spec)
-    for reason in _missing(target, spec, host, policy, installed):
+    for reason in _missing(target, spec, host, installed):
         raise CannotRun(reason)
 
 
-def _missing(
-    target: Target, spec: ModelSpec, host: Host, policy: Policy, installed: Installed
-) -> Iterator[Reason]:
+def _missing(target: Target, spec: ModelSpec, host: Host, installed: Installed) -> Iterator[Reason]:
     if target.device is Device.GPU:
         yield from _missing_gpu(target, host)
-    if _runs_remote_code(target, spec) and not policy.trust_remote_code:
-        yield Reason(
-            ReasonCode.REMOTE_CODE,
-            "the model runs code from its repository",
-            "read that code, then allow it with --compat-trust-remote-code",
-        )
     for package in _packages(target, spec):
         if not installed(package):
             yield Reason(
@@ -107,11 +88,6 @@ def _used_gpus(target: Target, host: Host) -> tuple[Gpu, ...]:
 def _computes_in_bf16(target: Target) -> bool:
     traits = target.mode.traits
     return traits.dtype == "bfloat16" or traits.quantization is not None
-
-
-def _runs_remote_code(target: Target, spec: ModelSpec) -> bool:
-    """Twins are built from native classes; the other weights bring their code along."""
-    return spec.remote_code and target.weights in (Weights.HUB, Weights.LOCAL)
 
 
 def _packages(target: Target, spec: ModelSpec) -> Iterator[str]:

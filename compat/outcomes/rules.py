@@ -70,7 +70,8 @@ LOADING_RULES: tuple[Rule, ...] = (
     Rule(
         ReasonCode.REMOTE_CODE,
         "the model runs code from its repository",
-        "read that code, then allow it with --compat-trust-remote-code",
+        "read that code, write trust_remote_code: true and its commit into the model's entry, then "
+        "allow it with --compat-allow-remote-code",
         classes=("ValueError",),
         message=r"contains custom code which must be executed",
     ),

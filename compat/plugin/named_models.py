@@ -82,7 +82,10 @@ def _at(spec: ModelSpec, revision: str | None) -> ModelSpec:
     if revision is None:
         return spec
     stored = spec.checkpoint.model_copy(update={"revision": revision})
-    return spec.model_copy(update={"checkpoint": stored})
+    facts: dict[str, object] = {"checkpoint": stored}
+    if revision != spec.checkpoint.revision:  # what was read is another revision
+        facts |= {"trust_remote_code": False, "trust_pickle": False}
+    return spec.model_copy(update=facts)
 
 
 def _describe(wanted: Wanted, hub: Hub, registry: Registry) -> ModelSpec:

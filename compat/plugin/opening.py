@@ -55,15 +55,16 @@ class Means(Protocol):
 
 def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManager[AnySubject]:
     """Open a target as the options of this run say."""
-    from compat.loading.requirements import Policy, require
+    from compat.loading.requirements import require
+    from compat.weights.consent import Policy
     from compat.weights.hub import Wanted
 
     options = session.options
-    policy = Policy(trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle)
+    policy = Policy(allow_remote_code=options.allow_remote_code, allow_pickle=options.allow_pickle)
     with in_stage(Stage.REQUIREMENTS):
         # Judged before torch is imported: what can't run here is said at once.
         for target, spec in planned.parts:
-            require(target, spec, session.host, policy)
+            require(target, spec, session.host)
 
     with in_stage(Stage.WEIGHTS):
         for target, spec in planned.parts:
@@ -79,7 +80,7 @@ def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManag
         host=session.host,
         policy=policy,
         options=LoadOptions(
-            trust_remote_code=options.trust_remote_code, allow_pickle=options.allow_pickle
+            allow_remote_code=options.allow_remote_code, allow_pickle=options.allow_pickle
         ),
         twin_cache=options.twin_cache,
         local=session.given.paths,

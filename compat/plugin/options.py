@@ -32,7 +32,7 @@ class Options:
     folder_pairs: tuple[tuple[Path, Path], ...]
     """Two checkpoint folders each, given with --compat-pair."""
     registry: Path | None
-    trust_remote_code: bool
+    allow_remote_code: bool
     allow_pickle: bool
     download: float | None
     """GB that may be downloaded in all; None: nothing."""
@@ -98,14 +98,17 @@ def add_options(parser: pytest.Parser) -> None:
         f"`pytest_compat_wrappers` offers. By default {BARE}.",
     )
     add(
-        "--compat-trust-remote-code",
+        "--compat-allow-remote-code",
         action="store_true",
-        help="run the code that a checkpoint brings along, for models whose entry needs it.",
+        help="run the code that a checkpoint brings along: of models whose entry trusts it and "
+        "pins its commit, and of folders given with --compat-model.",
     )
     add(
         "--compat-allow-pickle",
         action="store_true",
-        help="unpickle weights that are not stored as safetensors: that can run any code.",
+        help="unpickle weights that are not stored as safetensors, which can run any code: of "
+        "models whose entry trusts them and pins their commit, and of folders given with "
+        "--compat-model.",
     )
     add(
         "--compat-download",
@@ -185,7 +188,7 @@ def read_options(config: pytest.Config) -> Options:
         folders=folders,
         folder_pairs=folder_pairs,
         registry=config.rootpath / registry if registry else None,
-        trust_remote_code=get("--compat-trust-remote-code"),
+        allow_remote_code=get("--compat-allow-remote-code"),
         allow_pickle=get("--compat-allow-pickle"),
         download=download_allowed(get("--compat-download"), config.getini("compat_download")),
         evict=get("--compat-evict"),

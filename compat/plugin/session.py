@@ -213,7 +213,7 @@ class CompatSession:
         access = Access(
             download=options.download,
             allow_pickle=options.allow_pickle,
-            allow_code=options.trust_remote_code,
+            allow_code=options.allow_remote_code,
         )
         return Hub(access, ledger=self.downloads, announce=self.announce)
 

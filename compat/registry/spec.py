@@ -115,7 +115,7 @@ class CheckpointFacts(Frozen):
         default=False, description="null where it is not known"
     )
     license: str | None = Field(description="tag on the hub; null where there is none")
-    revision: str | None = Field(default=None, description="null until resolved on a hub")
+    revision: str | None = Field(default=None, description="commit; null until resolved on a hub")
 
 
 class Evidence(Frozen):
@@ -189,7 +189,12 @@ class ModelSpec(Frozen):
     model_class: ModelClass = Field(alias="class")
     architecture: str = Field(description="the class that transformers builds")
     native: bool = Field(default=True, description="false: transformers has no class of its own")
-    remote_code: bool = False
+    trust_remote_code: bool = Field(
+        default=False, description="somebody has read the code of the pinned revision"
+    )
+    trust_pickle: bool = Field(
+        default=False, description="somebody trusts the pickled weights of the pinned revision"
+    )
     config: Config = Field(description="keys of the hub's config.json, with model_type")
     config_fix: dict[str, Any] = Field(
         default_factory=dict, description="what transformers needs besides, with the note why"

@@ -9,8 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from compat.outcomes import CannotRun, Reason, ReasonCode
+from compat.outcomes import CannotRun, Reason
 from compat.targets import Shape
+from compat.weights.consent import PICKLE, Consent, files_hashed
 
 PICKLES: tuple[str, ...] = ("*.bin", "*.pt", "*.pth")
 NOT_WEIGHTS: tuple[str, ...] = ("training_args.bin", "optimizer.*", "scheduler.*")
@@ -32,10 +33,10 @@ def read_shape(folder: Path) -> Shape:
     return Shape(**asdict(announced_shape(config)))
 
 
-def judge_weights(folder: Path, allow_pickle: bool, lacking: Callable[[str], Reason]) -> None:
+def judge_weights(folder: Path, consent: Consent, lacking: Callable[[str], Reason]) -> None:
     """Raise CannotRun unless the folder holds all of its weights in a format that may be read.
 
-    `lacking` makes the reason for what is missing.
+    `consent` is to pickles; `lacking` makes the reason for what is missing.
     """
     missing = missing_shards(folder)
     if missing:
@@ -43,25 +44,15 @@ def judge_weights(folder: Path, allow_pickle: bool, lacking: Callable[[str], Rea
     if any(folder.glob("*.safetensors")):
         return
     pickles = [
-        path.name
+        path
         for pattern in PICKLES
         for path in folder.glob(pattern)
         if not any(fnmatch(path.name, other) for other in NOT_WEIGHTS)
     ]
     if not pickles:
         raise CannotRun(lacking("there are no weights"))
-    if not allow_pickle:
-        raise CannotRun(pickled(sorted(pickles)[0]))
-
-
-def pickled(name: str) -> Reason:
-    """The reason not to read weights of which `name` is one file."""
-    return Reason(
-        ReasonCode.PICKLE_WEIGHTS,
-        f"the weights are pickled ({name}); reading them can run any code",
-        "convert them to safetensors where they can be trusted, or allow them with "
-        "--compat-allow-pickle",
-    )
+    if not consent.given:
+        raise CannotRun(consent.refusal(PICKLE, files_hashed(sorted(pickles))))
 
 
 def missing_shards(folder: Path) -> list[str]:

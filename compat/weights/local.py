@@ -47,13 +47,15 @@ def local_spec(folder: Path) -> ModelSpec:
     except NoHeaderError as error:
         raise NotACheckpointError(str(error)) from error
     name = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-._") or "checkpoint"
-    return describe(
+    spec = describe(
         folder,
         stored,
         model=f"{ORGANISATION}/{name}",
         slug=slug_of(name),
         source="the folder's config.json",
     )
+    # Who gives a folder by its path answers for it: there is no other entry to say so.
+    return spec.model_copy(update={"trust_remote_code": True, "trust_pickle": True})
 
 
 def slug_of(name: str) -> str:
@@ -85,7 +87,6 @@ def describe(
         model_class=_model_class(config, shape),
         architecture=str(architectures[0]),
         native=native,
-        remote_code=not native,
         config=config,
         blocks=_blocks(shape.blocks),
         encoder=None if shape.encoder_blocks is None else _blocks(shape.encoder_blocks),

@@ -8,6 +8,13 @@ from pathlib import Path
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Checkpoint, Target, Weights
+from compat.weights.consent import (
+    REMOTE_CODE,
+    Policy,
+    consent_of_owner,
+    files_hashed,
+    refuse_code_elsewhere,
+)
 from compat.weights.folder import judge_weights, read_shape
 from compat.weights.hub import Hub, Wanted
 
@@ -19,7 +26,7 @@ def find_checkpoint(
     twin_cache: Path | None = None,
     local: Mapping[str, Path] | None = None,
     hub: Hub | None = None,
-    allow_pickle: bool = False,
+    policy: Policy | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Checkpoint:
     """Find the folder to load `target` from.
@@ -40,16 +47,19 @@ def find_checkpoint(
                 found.folder, Weights.HUB, shape, revision=found.commit, notes=found.notes
             )
         case Weights.LOCAL:
-            folder = local_folder(target, local or {}, allow_pickle=allow_pickle)
+            folder = local_folder(target, spec, local or {}, policy or Policy())
             return Checkpoint(folder, Weights.LOCAL, read_shape(folder))
         case Weights.CONFIG:
             raise ValueError(f"{target.id} has no checkpoint: its model is built from the config")
 
 
-def local_folder(target: Target, local: Mapping[str, Path], *, allow_pickle: bool = False) -> Path:
+def local_folder(
+    target: Target, spec: ModelSpec, local: Mapping[str, Path], policy: Policy
+) -> Path:
     """Check the folder that was given for local weights. Imports no torch.
 
-    Raises CannotRun: no folder, no checkpoint in it, files missing, or pickled weights.
+    Raises CannotRun: no folder, no checkpoint in it, files missing, or code or pickled weights
+    that this run does not allow.
     """
     folder = local.get(target.model)
     if folder is None or not folder.is_dir():
@@ -70,5 +80,10 @@ def local_folder(target: Target, local: Mapping[str, Path], *, allow_pickle: boo
 
     if not (folder / "config.json").is_file():
         raise CannotRun(lacking("config.json is missing"))
-    judge_weights(folder, allow_pickle, lacking)
+    if not spec.native:
+        consent = consent_of_owner(policy.allow_remote_code)
+        if not consent.given:
+            raise CannotRun(consent.refusal(REMOTE_CODE, files_hashed(sorted(folder.glob("*.py")))))
+        refuse_code_elsewhere(folder)
+    judge_weights(folder, consent_of_owner(policy.allow_pickle), lacking)
     return folder

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.spec import ModelSpec
+from compat.runner import CaseResult
+from compat.targets import Weights
 from compat.weights.hub import Access, Hub, Ledger
 from compat.weights.local import local_spec
 from compat.weights.twin import twin_checkpoint
+from tests.hub.opening import Trial, outcome_of
 from tests.hub.server import LoopbackHub, Repository
 
 TWIN = "meta-llama/Llama-3.2-1B"
 MODEL = "org/name"
+TRIAL = frozenset(Trial.__dataclass_fields__)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -25,6 +31,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.name.startswith("compat")
     }
+
+
+def hub_entry(described: ModelSpec, **facts: object) -> ModelSpec:
+    """A folder's description as an entry of a registry: trusted by nobody yet."""
+    trust = {"trust_remote_code": False, "trust_pickle": False}
+    return described.model_copy(update={"id": MODEL, "slug": "name"} | trust | facts)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +54,7 @@ def checkpoint(twin: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def described(twin: Path) -> ModelSpec:
     """The twin as an entry of a registry would describe it."""
-    return local_spec(twin).model_copy(update={"id": MODEL, "slug": "name"})
+    return hub_entry(local_spec(twin))
 
 
 @pytest.fixture
@@ -77,3 +89,38 @@ def client(hub: LoopbackHub, tmp_path: Path) -> Callable[..., Hub]:
         return made
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def modules_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """transformers copies remote code to a package on the path before it runs it."""
+    from transformers import dynamic_module_utils
+
+    usual = dynamic_module_utils.HF_MODULES_CACHE
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != usual])
+    for name in remote_modules():
+        monkeypatch.delitem(sys.modules, name)
+    yield
+    for name in remote_modules():
+        del sys.modules[name]
+
+
+def remote_modules() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == "transformers_modules"]
+
+
+@pytest.fixture
+def came_to(hub: LoopbackHub, client: Callable[..., Hub], described: ModelSpec):
+    """What opening a repository with these files comes to; `facts` are the entry's."""
+
+    def opened(
+        files: dict[str, bytes], *, ask: Any = lambda subject: None, **options: Any
+    ) -> CaseResult:
+        trial = Trial(**{name: options.pop(name) for name in TRIAL & options.keys()})
+        hub.repositories[MODEL] = Repository.of(files)
+        entry = described.model_copy(update=options)
+        run = client(allow_code=trial.trust, allow_pickle=trial.pickle)
+        return outcome_of(entry, Weights.HUB, trial, trial.opening(run), ask)
+
+    return opened

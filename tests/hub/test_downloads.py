@@ -177,8 +177,9 @@ def test_weights_are_wanted_once(listing, weights):
 
 def test_code_is_fetched_only_where_it_is_needed_and_allowed(hub, client, checkpoint):
     hub.repositories[MODEL] = Repository.of(checkpoint | {"modeling_x.py": b"X = 1\n"})
-    remote = Wanted(MODEL, code=True)
-    assert not list(client().snapshot(remote).folder.glob("*.py"))
+    native = Wanted(MODEL, COMMIT, trust_code=True)
+    assert not list(client(allow_code=True).snapshot(native).folder.glob("*.py"))
+    remote = Wanted(MODEL, COMMIT, code=True, trust_code=True)
     assert list(client(allow_code=True).snapshot(remote).folder.glob("*.py"))
 
 

@@ -43,7 +43,7 @@ def refuse_unmet(folder: Path, runs_code: bool, installed: Installed | None = No
     files of the checkpoint and runs nothing of it.
     """
     config = _config(folder)
-    _refuse_foreign(config, runs_code)
+    _refuse_unknown(config, runs_code)
     for package in packages_needed(folder, runs_code=runs_code):
         if not (installed or is_installed)(package):
             raise CannotRun(
@@ -55,21 +55,20 @@ def refuse_unmet(folder: Path, runs_code: bool, installed: Installed | None = No
             )
 
 
-def _refuse_foreign(config: dict[str, Any], runs_code: bool) -> None:
+def is_foreign(folder: Path) -> bool:
+    """Whether the checkpoint is of a class that transformers has not, and it brings along."""
+    from transformers.models.auto.auto_mappings import CONFIG_MAPPING_NAMES  # imports no torch
+
+    config = _config(folder)
+    return "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING_NAMES
+
+
+def _refuse_unknown(config: dict[str, Any], runs_code: bool) -> None:
     from transformers.models.auto.auto_mappings import CONFIG_MAPPING_NAMES  # imports no torch
 
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type in CONFIG_MAPPING_NAMES or runs_code:
         return
-    if "auto_map" in config:
-        raise CannotRun(
-            Reason(
-                ReasonCode.REMOTE_CODE,
-                f"the model runs code from its repository ({_code_file(config)})",
-                "read that code, say remote_code: true in its entry, then allow it with "
-                "--compat-trust-remote-code",
-            )
-        )
     from importlib.metadata import version
 
     written = config.get("transformers_version")
@@ -81,13 +80,6 @@ def _refuse_foreign(config: dict[str, Any], runs_code: bool) -> None:
             "run `pip install --upgrade transformers`",
         )
     )
-
-
-def _code_file(config: dict[str, Any]) -> str:
-    """The module that would run first."""
-    mapped = config["auto_map"]
-    named = mapped.get("AutoConfig", "") if isinstance(mapped, dict) else ""
-    return f"{str(named).partition('.')[0] or 'unnamed'}.py"
 
 
 def packages_needed(folder: Path, *, runs_code: bool = False) -> Iterator[str]:

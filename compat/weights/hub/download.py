@@ -10,12 +10,18 @@ from functools import cached_property
 from pathlib import Path
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
-from compat.weights.folder import pickled
+from compat.weights.consent import PICKLE, files_listed
 from compat.weights.hub.access import GIGABYTE, Access, Announce, gigabytes, silent
 from compat.weights.hub.files import NeededFiles, needed_files, total
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.progress import DownloadProgress, bar_class
-from compat.weights.hub.snapshot import Snapshot, Wanted, is_whole, needs_code
+from compat.weights.hub.snapshot import (
+    Snapshot,
+    Wanted,
+    consent_to_pickle,
+    fetches_code,
+    is_whole,
+)
 
 SPARE_DISK = GIGABYTE
 """Bytes that a download leaves free."""
@@ -45,7 +51,7 @@ class Download:
     @cached_property
     def needed(self) -> NeededFiles:
         """The files that the checkpoint is loaded from."""
-        return needed_files(self.listing.sizes, code=needs_code(self.wanted, self.access))
+        return needed_files(self.listing.sizes, code=fetches_code(self.wanted, self.access))
 
     @property
     def folder(self) -> Path:
@@ -61,8 +67,10 @@ class Download:
             raise CannotRun(_nothing_to_load("config.json"))
         if not self.needed.weights:
             raise CannotRun(_nothing_to_load("weights in safetensors"))
-        if self.needed.pickled and not self.access.allow_pickle:
-            raise CannotRun(pickled(self.needed.weights[0]))
+        consent = consent_to_pickle(self.wanted, self.access)
+        if self.needed.pickled and not consent.given:
+            files = files_listed([*self.needed.weights], self.listing.commit)
+            raise CannotRun(consent.refusal(PICKLE, files, self.listing.commit))
 
     @contextmanager
     def booked(self) -> Iterator[None]:

@@ -55,6 +55,11 @@ def needed_files(listing: Iterable[str], *, code: bool = False) -> NeededFiles:
     return NeededFiles(small, weights or pickles, pickled)
 
 
+def code_files(listing: Iterable[str]) -> list[str]:
+    """The Python files beside the weights: what can be imported."""
+    return sorted(path for path in listing if "/" not in path and path.endswith(".py"))
+
+
 def total(names: Iterable[str], sizes: Mapping[str, int]) -> int:
     """Bytes of the named files; what the listing gives no size for counts nothing."""
     return sum(sizes.get(name) or 0 for name in names)

@@ -10,22 +10,31 @@ from typing import Any
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.outcomes.triage import triage
+from compat.weights.consent import (
+    REMOTE_CODE,
+    consent_of_owner,
+    files_listed,
+    is_commit,
+    refuse_code_elsewhere,
+)
 from compat.weights.folder import judge_weights
 from compat.weights.headers import StoredWeights
 from compat.weights.hub.access import Access, Announce, silent
 from compat.weights.hub.damage import refuse_damaged
-from compat.weights.hub.demands import Installed, refuse_unmet
+from compat.weights.hub.demands import Installed, is_foreign, refuse_unmet
 from compat.weights.hub.download import Download, Listing
-from compat.weights.hub.files import total
+from compat.weights.hub.files import code_files, total
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.snapshot import (
     Notes,
     Snapshot,
     Wanted,
     cached_snapshot,
+    consent_to_code,
+    consent_to_pickle,
+    fetches_code,
     lacking_files,
     listed_sizes,
-    needs_code,
 )
 
 SECONDS_TO_REACH = 5.0
@@ -63,6 +72,7 @@ class Hub:
         pickled weights. Whatever else happens is no reason, and is raised as it is.
         """
         with self._remembered(wanted):
+            self._refuse_code(wanted)
             found = self.complete(wanted)
             if found is None:
                 self._require_consent(wanted)
@@ -125,7 +135,7 @@ class Hub:
         download.refuse_useless()
         with download.booked():
             snapshot = download.fetch_small()
-            refuse_unmet(snapshot.folder, needs_code(wanted, self.access), self._installed)
+            self._refuse_unmet(wanted, snapshot, code_files(download.listing.sizes))
             self._notes[_key(wanted)] = _asked(wanted) | {"downloaded": True}
             return download.fetch_weights()
 
@@ -164,16 +174,50 @@ class Hub:
             return None
         # Nobody knows what the repository holds: the folder itself has to tell.
         try:
-            judge_weights(found.folder, True, _incomplete)
+            judge_weights(found.folder, consent_of_owner(True), _incomplete)
         except CannotRun as cannot:
             return cannot.reason
         return None
 
     def _judge(self, wanted: Wanted, snapshot: Snapshot) -> None:
         """Raise CannotRun unless the weights may be read, and what reads them is installed."""
-        judge_weights(snapshot.folder, self.access.allow_pickle, _incomplete)
+        judge_weights(snapshot.folder, consent_to_pickle(wanted, self.access), _incomplete)
         refuse_damaged(snapshot)
-        refuse_unmet(snapshot.folder, needs_code(wanted, self.access), self._installed)
+        self._refuse_unmet(wanted, snapshot, self._code_in(wanted, snapshot))
+
+    def _refuse_unmet(self, wanted: Wanted, snapshot: Snapshot, code: list[str]) -> None:
+        """Raise CannotRun for what the small files say is missing here; `code` is in the way."""
+        runs_code = fetches_code(wanted, self.access)
+        if runs_code:
+            refuse_code_elsewhere(snapshot.folder)
+        elif is_foreign(snapshot.folder):
+            raise CannotRun(self._refusal(wanted, code, snapshot.commit))
+        refuse_unmet(snapshot.folder, runs_code, self._installed)
+
+    def _refuse_code(self, wanted: Wanted) -> None:
+        """Raise CannotRun for a model whose code would run without everybody's consent.
+
+        Says which files: from the cache, or from the hub where it may be asked.
+        """
+        if not wanted.code or fetches_code(wanted, self.access):
+            return
+        found = cached_snapshot(wanted, self.access)
+        if found is not None:
+            raise CannotRun(self._refusal(wanted, self._code_in(wanted, found), found.commit))
+        if self.access.may_download and self.unreachable is None:
+            listing = self._listing(wanted)
+            raise CannotRun(self._refusal(wanted, code_files(listing.sizes), listing.commit))
+        commit = wanted.revision if is_commit(wanted.revision) else None
+        raise CannotRun(self._refusal(wanted, [], commit))
+
+    def _code_in(self, wanted: Wanted, snapshot: Snapshot) -> list[str]:
+        """The Python files of a cached commit, whether they have been fetched or not."""
+        here = (path.name for path in snapshot.folder.glob("*.py"))
+        return code_files({*here, *listed_sizes(wanted, snapshot, self.access)})
+
+    def _refusal(self, wanted: Wanted, files: list[str], commit: str | None) -> Reason:
+        consent = consent_to_code(wanted, self.access)
+        return consent.refusal(REMOTE_CODE, files_listed(files, commit), commit)
 
     def _require_consent(self, wanted: Wanted) -> None:
         """Raise CannotRun where nothing may be downloaded, or there is no way to."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compat.weights.consent import Consent, is_commit
 from compat.weights.hub.access import Access
 from compat.weights.hub.files import needed_files
 
@@ -28,12 +29,23 @@ class Wanted:
     """Size of the checkpoint in GB (10^9 bytes), where somebody has written it down."""
     code: bool = False
     """Whether the model needs Python files of the repository."""
+    trust_code: bool = False
+    """Whether somebody has written down that this revision's code may be run."""
+    trust_pickle: bool = False
+    """Whether somebody has written down that this revision's pickles may be read."""
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Wanted:
         """What an entry of the registry stands for."""
         stored = spec.checkpoint
-        return cls(spec.id, stored.revision, stored.gb, spec.remote_code)
+        return cls(
+            spec.id,
+            stored.revision,
+            stored.gb,
+            code=not spec.native,
+            trust_code=spec.trust_remote_code,
+            trust_pickle=spec.trust_pickle,
+        )
 
     def __str__(self) -> str:
         return self.id if self.revision is None else f"{self.id}@{self.revision}"
@@ -94,7 +106,7 @@ def listed_sizes(wanted: Wanted, snapshot: Snapshot, access: Access) -> dict[str
 def lacking_files(wanted: Wanted, snapshot: Snapshot, access: Access) -> list[str]:
     """The needed files that the listing has and the folder has not, or not in full."""
     sizes = listed_sizes(wanted, snapshot, access)
-    needed = needed_files(sizes, code=needs_code(wanted, access))
+    needed = needed_files(sizes, code=fetches_code(wanted, access))
     return [name for name in needed.names if not is_whole(snapshot.folder / name, sizes.get(name))]
 
 
@@ -103,6 +115,16 @@ def is_whole(path: Path, size: int | None) -> bool:
     return path.is_file() and (size is None or path.stat().st_size == size)
 
 
-def needs_code(wanted: Wanted, access: Access) -> bool:
-    """Whether Python files of the repository are wanted: needed, and allowed."""
-    return wanted.code and access.allow_code
+def consent_to_code(wanted: Wanted, access: Access) -> Consent:
+    """Who has said yes to running the repository's code."""
+    return Consent(wanted.trust_code, is_commit(wanted.revision), access.allow_code)
+
+
+def consent_to_pickle(wanted: Wanted, access: Access) -> Consent:
+    """Who has said yes to reading the repository's pickles."""
+    return Consent(wanted.trust_pickle, is_commit(wanted.revision), access.allow_pickle)
+
+
+def fetches_code(wanted: Wanted, access: Access) -> bool:
+    """Whether Python files of the repository are wanted: needed, and consented to."""
+    return wanted.code and consent_to_code(wanted, access).given

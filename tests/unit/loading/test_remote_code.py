@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from compat.loading.loaded import Loaded
-from compat.loading.requirements import Policy, require
 from compat.outcomes import CannotRun, ReasonCode
 from compat.outcomes.triage import triage
 from compat.targets import CPU_MODES, Mode
-from compat.targets.devices import Host
 from compat.weights.local import local_spec
+from compat.weights.source import find_checkpoint
 from tests.unit.loading.tiny import load_folder, logits, target_of
 
 Folders = Callable[[str], Path]
@@ -24,8 +23,9 @@ Loading = Callable[..., Loaded]
 def test_without_consent_it_is_refused_before_and_at_the_load(checkpoints: Folders) -> None:
     folder = checkpoints("acorn")
     spec = local_spec(folder)
+    target = target_of(spec, Mode.FP32)
     with pytest.raises(CannotRun) as caught:
-        require(target_of(spec, Mode.FP32), spec, Host(), Policy())
+        find_checkpoint(target, spec, local={target.model: folder})
     assert caught.value.reason.code is ReasonCode.REMOTE_CODE
 
     with pytest.raises(ValueError, match="custom code") as refused:
@@ -39,7 +39,7 @@ def test_without_consent_it_is_refused_before_and_at_the_load(checkpoints: Folde
 def test_with_consent_it_loads_in_every_mode(
     mode: Mode, checkpoints: Folders, loading: Loading
 ) -> None:
-    loaded = loading(checkpoints("acorn"), mode, trust_remote_code=True)
+    loaded = loading(checkpoints("acorn"), mode, allow_remote_code=True)
     assert type(loaded.model).__name__ == "AcornForCausalLM"
     assert loaded.measures["attention"] == "eager"
     assert logits(loaded.model).isfinite().all()
@@ -49,7 +49,7 @@ def test_its_blocks_and_their_number_go_by_other_names(
     checkpoints: Folders, loading: Loading
 ) -> None:
     folder = checkpoints("acorn")
-    model = loading(folder, Mode.FP32, trust_remote_code=True).model
+    model = loading(folder, Mode.FP32, allow_remote_code=True).model
     assert local_spec(folder).blocks.count == len(model.transformer.encoder.layers) == 3
     assert model.config.num_layers == 3
     assert not hasattr(model.config, "num_hidden_layers")
@@ -58,7 +58,7 @@ def test_its_blocks_and_their_number_go_by_other_names(
 def test_it_generates_with_a_cache_and_left_padding_as_without(
     checkpoints: Folders, loading: Loading
 ) -> None:
-    loaded = loading(checkpoints("acorn"), Mode.FP32, trust_remote_code=True)
+    loaded = loading(checkpoints("acorn"), Mode.FP32, allow_remote_code=True)
     tokenizer, twelve = loaded.tokenizer, {"max_new_tokens": 12, "eos_token_id": None}
 
     def continuation(texts: list[str], **options: object) -> torch.Tensor:

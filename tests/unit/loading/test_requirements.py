@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compat.loading.requirements import Policy, require
+from compat.loading.requirements import require
 from compat.outcomes import CannotRun, NotApplicable, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Target, Weights
@@ -17,7 +17,6 @@ from compat.targets.packages import is_installed
 
 NEW, OLD = Gpu("H200", 141 * 10**9, (9, 0)), Gpu("T4", 16 * 10**9, (7, 5))
 WORKSTATION = Host(gpus=(NEW,), torch_cuda="13.0", packages={"torch": "2.13.0"})
-ALL_ALLOWED = Policy(trust_remote_code=True, allow_pickle=True)
 
 
 def spec_of(**changes: Any) -> ModelSpec:
@@ -47,11 +46,10 @@ def reason_for(
     target: Target,
     host: Host = WORKSTATION,
     spec: ModelSpec | None = None,
-    policy: Policy = ALL_ALLOWED,
     lacking: tuple[str, ...] = (),
 ) -> Reason | None:
     try:
-        require(target, spec or spec_of(), host, policy, installed=lambda name: name not in lacking)
+        require(target, spec or spec_of(), host, installed=lambda name: name not in lacking)
     except CannotRun as error:
         return error.reason
     return None
@@ -96,14 +94,6 @@ def test_every_gpu_counts_where_all_are_used() -> None:
     assert code_for(target_of(Mode.AUTO, Device.GPU), mixed) is ReasonCode.NO_BF16
 
 
-def test_remote_code_needs_an_entry_and_consent() -> None:
-    remote, hub = spec_of(remote_code=True, native=False), target_of(weights=Weights.HUB)
-    assert code_for(hub, spec=remote, policy=Policy()) is ReasonCode.REMOTE_CODE
-    assert code_for(hub, spec=remote) is None
-    assert code_for(hub, spec=spec_of(), policy=Policy()) is None
-    assert code_for(target_of(), spec=remote, policy=Policy()) is None, "twins run none"
-
-
 def test_a_missing_package_comes_with_its_command() -> None:
     reason = reason_for(target_of(Mode.NF4), lacking=("bitsandbytes",))
     assert reason is not None
@@ -119,12 +109,10 @@ def test_packages_of_the_entry_count_for_real_checkpoints_only() -> None:
     assert code_for(target_of(), spec=spec, lacking=("pillow",)) is None
 
 
-def test_the_device_comes_first_then_consent_then_packages() -> None:
-    spec = spec_of(remote_code=True, requires=("pillow",))
+def test_the_device_comes_first_then_packages() -> None:
     gpu = target_of(device=Device.GPU, weights=Weights.HUB)
-    missing = {"spec": spec, "lacking": ("pillow",)}
-    assert code_for(gpu, Host(), policy=Policy(), **missing) is ReasonCode.NO_GPU
-    assert code_for(gpu, policy=Policy(), **missing) is ReasonCode.REMOTE_CODE
+    missing = {"spec": spec_of(requires=("pillow",)), "lacking": ("pillow",)}
+    assert code_for(gpu, Host(), **missing) is ReasonCode.NO_GPU
     assert code_for(gpu, **missing) is ReasonCode.MISSING_PACKAGE
 
 
@@ -133,11 +121,11 @@ def test_what_no_machine_could_run_is_not_applicable() -> None:
         checkpoint={"dtype": "mxfp4", "gb": 13.8, "license": "mit", "quantization": "mxfp4"}
     )
     with pytest.raises(NotApplicable, match="stored quantized"):
-        require(target_of(Mode.NF4, weights=Weights.HUB), stored, WORKSTATION, ALL_ALLOWED)
+        require(target_of(Mode.NF4, weights=Weights.HUB), stored, WORKSTATION)
     assert code_for(target_of(Mode.NF4), spec=stored) is None, "its twin is stored in full"
     config = target_of(Mode.META, weights=Weights.CONFIG)
     with pytest.raises(NotApplicable, match="no class"):
-        require(config, spec_of(native=False, remote_code=True), WORKSTATION, ALL_ALLOWED)
+        require(config, spec_of(native=False), WORKSTATION)
 
 
 def test_packages_are_found_by_the_name_they_are_imported_under() -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
 from compat.targets import Device, Mode, Shape, Target, Weights
+from compat.weights.consent import Policy
 from compat.weights.hub import Access, Hub, Wanted
 from compat.weights.source import find_checkpoint
 
@@ -142,9 +143,12 @@ def test_pickled_weights_are_refused_without_consent(spec: ModelSpec, tmp_path: 
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     reason = reason_from_folder(spec, folder)
     assert reason.code is ReasonCode.PICKLE_WEIGHTS
-    assert "pytorch_model.bin" in reason.text
+    assert "pytorch_model.bin (sha256 " in reason.text
     allowed = find_checkpoint(
-        target_of(Weights.LOCAL), spec, local={"org/name": folder}, allow_pickle=True
+        target_of(Weights.LOCAL),
+        spec,
+        local={"org/name": folder},
+        policy=Policy(allow_pickle=True),
     )
     assert allowed.folder == folder
 

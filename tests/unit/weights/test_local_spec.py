@@ -46,7 +46,6 @@ def test_a_folder_says_what_a_registry_would(tmp_path: Path) -> None:
     assert spec.parameters == 32 + 3 + 4
     assert spec.checkpoint.dtype == "bfloat16"
     assert spec.native
-    assert not spec.remote_code
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,6 @@ def test_code_beside_a_native_model_is_not_needed(tmp_path: Path) -> None:
     code = {"auto_map": {"AutoModelForCausalLM": "modeling_x.X"}}
     assert local_spec(write(tmp_path / "old", LLAMA | code)).native
     remote = local_spec(write(tmp_path / "remote", LLAMA | code | {"model_type": "acorn"}))
-    assert remote.remote_code
     assert not remote.native
 
 
