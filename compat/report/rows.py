@@ -193,7 +193,7 @@ def facts_of(spec: Entry) -> FactsView:
         _stack("vision", spec.vision),
         f"stored as {checkpoint.dtype}{quantized}, {checkpoint.gb:g} GB",
         f"licence {checkpoint.license}, {gated}",
-        "remote code" if spec.remote_code else "",
+        "" if spec.native else "code of its own",
         f"needs {', '.join(spec.requires)}" if spec.requires else "",
     )
     return FactsView(
