@@ -11,7 +11,7 @@ import pytest
 
 from compat.outcomes import Outcome, Reason, ReasonCode, Stage
 from compat.plugin.case import Asked, asked_of, case_id
-from compat.plugin.holder import TargetSkipped
+from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.plugin.session import SESSION
 from compat.plugin.showing import show
 from compat.plugin.workers import FIRST_WORKER, share_machine
@@ -56,12 +56,37 @@ def begin(item: pytest.Item, asked: Asked) -> None:
 
 @contextmanager
 def watch(item: pytest.Item) -> Iterator[None]:
-    """Around the test function: raise NotPristineError where it leaves a trace on the model."""
+    """Around the test function: raise NotPristineError where it leaves a trace on the model.
+
+    What is foreseen is raised as Foreseen, of which pytest formats no traceback.
+    """
     __tracebackhide__ = True
     holder = item.config.stash[SESSION].holder
     assert holder.present is not None
-    with watched(holder.present, on_trace=holder.release):
-        yield
+    try:
+        with watched(holder.present, on_trace=holder.release):
+            yield
+    except Exception as error:
+        if _is_foreseen(item, error):
+            raise Foreseen(error) from None
+        raise
+
+
+def _is_foreseen(item: pytest.Item, error: Exception) -> bool:
+    if item.config.getoption("xfail_tb"):
+        return False
+    result = _concluded(item, asked_of(item), error, Stage.CHECK)
+    return result.outcome in (Outcome.SKIPPED, Outcome.KNOWN_FAILURE)
+
+
+def _concluded(
+    item: pytest.Item, asked: Asked | None, error: BaseException | None, stage: Stage
+) -> CaseResult:
+    """What a case came to that ended with `error` in `stage`."""
+    assert asked is not None
+    failures = item.config.stash[SESSION].failures
+    expectation = failures.expected(asked.planned.spec, case_id(item, asked))
+    return conclude(error, stage_reached(error, stage), expectation)
 
 
 def judge(
@@ -70,8 +95,8 @@ def judge(
     """After a phase: decide what the case came to, and have pytest show it."""
     session = item.config.stash[SESSION]
     exception = None if call.excinfo is None else call.excinfo.value
-    if isinstance(exception, TargetSkipped):
-        exception = exception.cannot_run
+    if isinstance(exception, Foreseen | ShownBefore):
+        exception = exception.finding
     elif exception is not None:
         session.holder.keep_until_release(exception)
     if report.when == "teardown":
@@ -88,8 +113,7 @@ def judge(
             stage = Stage.LOAD
     result = _judged_by_pytest(report, exception)
     if result is None:
-        expectation = session.failures.expected(asked.planned.spec, case_id(item, asked))
-        result = conclude(exception, stage_reached(exception, stage), expectation)
+        result = _concluded(item, asked, exception, stage)
         show(result, report, item, session.options.no_skip)
     measures, sample, revision = session.holder.take_notes()
     result = replace(result, measures=measures, sample=sample)

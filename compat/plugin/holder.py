@@ -7,12 +7,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-import pytest
-
 from compat.outcomes import CannotRun
+from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.targets.plan import PlannedTarget
 
 if TYPE_CHECKING:
@@ -29,17 +27,6 @@ class WeightsChangedError(AssertionError):
     """Found at the end of a target, when it can no longer be said which case it was."""
 
 
-class TargetSkipped(pytest.skip.Exception):  # type: ignore[name-defined,misc]
-    """What is missing here, as the exception for which pytest formats no traceback.
-
-    It is raised for every case of a target, and there are thousands on a machine without a GPU.
-    """
-
-    def __init__(self, cannot_run: CannotRun) -> None:
-        super().__init__(str(cannot_run))
-        self.cannot_run = cannot_run
-
-
 class Holder:
     """Keeps the target that is loaded, and remembers the one that would not load."""
 
@@ -53,7 +40,7 @@ class Holder:
         self._stack = ExitStack()
         self._planned: PlannedTarget | None = None
         self._failure: BaseException | None = None
-        self._traceback: TracebackType | None = None
+        self._shown = False
         self._load_notes: Measures = {}
         self._findings: list[BaseException] = []
         self.present: AnySubject | None = None
@@ -71,11 +58,12 @@ class Holder:
             self.release(keep_load=self._shelf.holds(planned.target.load_key))
             self._open(planned)
         if isinstance(self._failure, CannotRun):
-            raise TargetSkipped(self._failure)
+            raise Foreseen(self._failure)
         if self._failure is not None:
-            # Each raise adds its frames to the exception's own traceback: without going back to
-            # the first one, formatting thousands of cases takes time that grows with its square.
-            raise self._failure.with_traceback(self._traceback)
+            if self._shown:
+                raise ShownBefore(self._failure)
+            self._shown = True
+            raise self._failure
         assert self.present is not None
         return self.present
 
@@ -114,7 +102,8 @@ class Holder:
             for error in _chain(finding):
                 _empty(error)
         self._findings.clear()
-        self._planned = self.present = self._failure = self._traceback = None
+        self._planned = self.present = self._failure = None
+        self._shown = False
         stack, self._stack = self._stack, ExitStack()
         try:
             stack.close()
@@ -133,7 +122,6 @@ class Holder:
             self.present = self._stack.enter_context(self._open_target(planned))
         except Exception as error:  # raised in each of the target's cases, and judged there
             self._failure = error
-            self._traceback = error.__traceback__
         self._load_notes = {"open_seconds": round(time.perf_counter() - began, 6)}
         if self.present is not None:
             self._load_notes |= self.present.load_measures

@@ -32,17 +32,33 @@ class Snapshot:
 
     @classmethod
     def of(cls, model: nn.Module) -> Snapshot:
-        """Take the state of a model; costs no tensor operation."""
+        """Take the state of a model in one walk over it; costs no tensor operation."""
+        hooks: list[tuple[str, int]] = []
+        versions: list[tuple[str, int, int]] = []
+        training, gradients, frozen = set(), set(), set()
+        seen: set[int] = set()
+        for path, module in model.named_modules():
+            hooks.append((path, _hooks(module)))
+            if module.training:
+                training.add(path)
+            for key, tensor in chain(module._parameters.items(), module._buffers.items()):
+                if tensor is None or id(tensor) in seen:
+                    continue
+                seen.add(id(tensor))
+                name = f"{path}.{key}" if path else key
+                if not tensor.is_meta:
+                    versions.append((name, id(tensor), tensor._version))
+                if isinstance(tensor, nn.Parameter):
+                    if tensor.grad is not None:
+                        gradients.add(name)
+                    if not tensor.requires_grad:
+                        frozen.add(name)
         return cls(
-            hooks=tuple((name, _hooks(module)) for name, module in model.named_modules()),
-            versions=tuple(
-                (name, id(tensor), tensor._version)
-                for name, tensor in _tensors(model)
-                if not tensor.is_meta
-            ),
-            training=frozenset(name for name, m in model.named_modules() if m.training),
-            gradients=frozenset(n for n, p in model.named_parameters() if p.grad is not None),
-            frozen=frozenset(n for n, p in model.named_parameters() if not p.requires_grad),
+            tuple(hooks),
+            tuple(versions),
+            frozenset(training),
+            frozenset(gradients),
+            frozenset(frozen),
         )
 
     def require_equal(self, now: Snapshot) -> None:
