@@ -10,6 +10,7 @@ from pathlib import Path
 from compat.loading.load import LoadOptions, load
 from compat.loading.loaded import Loaded
 from compat.loading.reference import References
+from compat.loading.reference_store import FOLDER, ReferenceStore
 from compat.loading.release import release
 from compat.loading.requirements import require
 from compat.loading.store import CheckpointStore
@@ -20,8 +21,8 @@ from compat.subject import ConfigSubject, Subject
 from compat.subject.pristine import outline
 from compat.targets import Checkpoint, Target, Weights
 from compat.targets.devices import Host
-from compat.weights.hub import Hub
 from compat.weights.consent import Policy
+from compat.weights.hub import Hub
 from compat.weights.source import find_checkpoint
 from compat.weights.twin import default_cache
 from compat.wrappers import Bare, Wrapper
@@ -48,7 +49,8 @@ class Opening:
     @property
     def references(self) -> References:
         """Where references are stored: beside the twins."""
-        return References((self.twin_cache or default_cache()) / "references", self.options)
+        store = ReferenceStore((self.twin_cache or default_cache()) / FOLDER)
+        return References(store, self.options)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class SharedLoad:
             opened = undo.pop_all()
         with opened:
             yield subject
+            self.opening.references.keep(subject)
             # What a check has left behind is no fault of the wrapper's.
             untouched = outline(model) == wrapped
         if untouched:

@@ -24,8 +24,8 @@ class StreamRun:
 class Reference:
     """The run that a mode is compared with, stored so that every target and worker finds it.
 
-    For twins it is the same twin in float32 on the CPU, for other weights bfloat16 unquantized on
-    the same device.
+    For offloaded weights it is the same ones in memory; else for twins the same twin in float32 on
+    the CPU, and for other weights bfloat16 unquantized on the same device.
     """
 
     name: str
@@ -34,6 +34,8 @@ class Reference:
     """(length, vocabulary), float32."""
     blocks: tuple[torch.Tensor, ...]
     """The output of each decoder block, (length, width), float32."""
+    loads: int = 0
+    """Checkpoints that were loaded to have it: 1 where it was computed now, else 0."""
 
 
 def cached_keys(output: Any) -> torch.Tensor | None:

@@ -141,6 +141,7 @@ class Subject(AdaptableModel):
                     "run the reference mode of this model on a machine that it fits",
                 )
             )
+        self.measure("reference_loads", found.loads)
         return found
 
     @cached_property
