@@ -108,6 +108,10 @@ def report_command(
             "--stale-after", metavar="DAYS", min=0, help="Mark results that are older as stale."
         ),
     ] = 30,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="FILE", help="Show what changed since these records."),
+    ] = None,
     registry: RegistryOption = None,
 ) -> None:
     """Merge the records of any number of runs, machines and days into one report.
@@ -116,7 +120,41 @@ def report_command(
     """
     from compat.cli.reporting import make_report
 
-    raise typer.Exit(make_report(files, output, registry, timedelta(days=stale_after)))
+    lasting = timedelta(days=stale_after)
+    raise typer.Exit(make_report(files, output, registry, lasting, baseline))
+
+
+@app.command("diff")
+def diff_command(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Records: a file, or a folder.")],
+    new: Annotated[
+        Path | None, typer.Argument(metavar="NEW", help="Those of now. By default OLD again.")
+    ] = None,
+    environments: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--environments", metavar="OLD NEW", help="Compare these environments, given by id."
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it for a pull request's comment.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as a page.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every change, for programs.")
+    ] = None,
+    registry: RegistryOption = None,
+) -> None:
+    """What changed between two sets of records: regressed, fixed, flaky, new, removed, moved.
+
+    Exits with 1 where something regressed, fails from the start, or passes unexpectedly.
+    """
+    from compat.cli.diff import Written, show_diff
+
+    if new is None and environments is None:
+        raise typer.BadParameter("give OLD and NEW, or --environments")
+    written = Written(markdown, html, json)
+    raise typer.Exit(show_diff(old, new, environments, written, registry))
 
 
 @app.command("add")

@@ -18,7 +18,11 @@ NAMED = 50
 
 
 def make_report(
-    files: list[Path], output: Path, registry_file: Path | None, stale_after: timedelta
+    files: list[Path],
+    output: Path,
+    registry_file: Path | None,
+    stale_after: timedelta,
+    baseline: Path | None = None,
 ) -> int:
     """Write the report, and say what is missing from it and what could not be read.
 
@@ -27,14 +31,20 @@ def make_report(
     """
     console = Console(highlight=False, markup=False, stderr=True, soft_wrap=True)
     registry = load_registry(registry_file or default_registry_path())
-    missing = [file for file in files if not file.exists()]
+    given = [*files, *filter(None, [baseline])]
+    missing = [file for file in given if not file.exists()]
     for file in missing:
         console.print(f"compat report: no such file or folder: {file}")
     if missing:
         return WRONG
     try:
         written = write_report(
-            files, registry, output, checks=tuple(load_catalogue()), stale_after=stale_after
+            files,
+            registry,
+            output,
+            checks=tuple(load_catalogue()),
+            stale_after=stale_after,
+            baseline=baseline,
         )
     except OSError as error:
         console.print(f"compat report: {output} can't be written: {error.strerror}")
@@ -51,6 +61,8 @@ def remarks(written: ReportFiles) -> Iterator[str]:
     for execution in written.conflicts:
         yield f"several different results claim to be {execution}; one of them counts"
     yield from map(str, written.unfinished)
+    if written.changes is not None:
+        yield f"since the baseline: {written.changes.sentence}"
     if written.stale:
         yield f"{written.stale} cells of the matrix rest on results that are stale"
     if written.missing:

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from compat.registry.pair import entries_of
 from compat.registry.spec import Registry
 from compat.report.build import build_view
+from compat.report.comparison import ComparisonView, comparison_view
 from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
 from compat.report.view import DescribedCheck, ReportView
+from compat.results.compare import compare
 from compat.results.completeness import MissingJob, UnfinishedRun, missing_jobs, unfinished_runs
 from compat.results.freshness import STALE_AFTER, Freshness
 from compat.results.merge import conflicts, write_merged
+from compat.results.offered import still_offered
 from compat.results.read import Problem, read_records
 
 __all__ = [
@@ -50,6 +54,8 @@ class ReportFiles:
     """Execution ids that several different results claim."""
     stale: int
     """Cells of the matrix whose results are too old to rely on."""
+    changes: ComparisonView | None
+    """Since the baseline; None where none was given."""
 
 
 def write_report(
@@ -59,12 +65,14 @@ def write_report(
     *,
     checks: Collection[DescribedCheck] = (),
     stale_after: timedelta = STALE_AFTER,
+    baseline: Path | None = None,
 ) -> ReportFiles:
     """Write `index.html`, `results.jsonl` and `SUPPORTED_MODELS.md` to `folder`, each atomically.
 
     `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
-    (see `build_view`). What is older than `stale_after` today is marked. Raises OSError where
-    `folder` can't be written, and nothing for what a record says.
+    (see `build_view`). What is older than `stale_after` today is marked; what is
+    otherwise in the records of `baseline` is shown as a change. Raises OSError where `folder` can't
+    be written, and nothing for what a record says.
     """
     read = read_records(records)
     view = build_view(
@@ -74,6 +82,11 @@ def write_report(
         problems=read.problems,
         freshness=Freshness(datetime.now(UTC), stale_after),
     )
+    changes = None
+    if baseline is not None:
+        before = read_records(baseline).records
+        offered = still_offered((entry.id for entry in entries_of(registry)), checks)
+        changes = comparison_view(compare(before, read.records, offered))
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",
@@ -83,6 +96,7 @@ def write_report(
         unfinished=unfinished_runs(read.records),
         conflicts=conflicts(read.records),
         stale=sum(cell.stale for model in view.models for cell in model.cells),
+        changes=changes,
     )
     write_merged(read.records, files.records, unread=read.unread)
     write_markdown(view, files.markdown)

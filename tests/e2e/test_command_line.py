@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from compat.cli.app import app
+from compat.targets.selection import SelectionError
 from compat.weights.twin import Made
 
 
@@ -147,3 +148,67 @@ def test_a_model_that_can_have_no_twin_is_no_failure_of_all(compat, monkeypatch)
     result = compat("twin", "--all")
     assert result.exit_code == 0
     assert "no twin: runs on code of its own" in result.output
+
+
+def test_report_names_planned_jobs_without_a_result_and_fails(project, compat):
+    project.run("-k", "gpt2 and fp32")
+    (file,) = (project.path / "reports" / "runs").rglob("*.jsonl")
+    lines = file.read_text().splitlines()
+    kept = [line for line in lines if '"execution"' not in line]
+    file.write_text("\n".join(kept) + '\n{"kind": "case", "run"')
+    result = compat("report", str(file), "-o", str(project.path / "page"))
+    assert result.exit_code == 1
+    assert "openai-community/gpt2/twin/cpu/fp32/bare: none of its checks" in result.output
+    assert "the last line is torn" in result.output
+    assert (project.path / "page" / "index.html").exists()
+
+
+def runs_of(project, *runs: str) -> list[str]:
+    """Run the gpt2 twin in fp32 once for each behaviour of `answers`; the files of the runs."""
+    files: list[str] = []
+    for number, verb in enumerate(runs):
+        project.behave(answers=verb)
+        folder = project.path / f"runs{number}"
+        project.run("-k", "gpt2 and fp32", "--compat-records", str(folder))
+        files.append(str(folder))
+    return files
+
+
+def test_diff_says_what_regressed_and_fails(project, compat, tmp_path):
+    old, new = runs_of(project, "pass", "fail")
+    result = compat("diff", old, new)
+    assert result.exit_code == 1
+    assert "regressed: 1 case" in result.output
+    assert "answers is wrong by 0.5" in result.output
+    back = compat("diff", new, old)
+    assert back.exit_code == 0
+    assert "fixed: 1 case" in back.output
+
+
+def test_diff_is_written_in_every_form_that_was_asked_for(project, compat, tmp_path):
+    old, new = runs_of(project, "pass", "fail")
+    forms = {name: tmp_path / f"diff.{name}" for name in ("markdown", "html", "json")}
+    compat("diff", old, new, *(part for name in forms for part in (f"--{name}", str(forms[name]))))
+    assert "regressed" in forms["markdown"].read_text()
+    assert forms["html"].read_text().startswith("<!doctype html>")
+    assert json.loads(forms["json"].read_text())["fails"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("diff", "none.jsonl", "none.jsonl"), "compat: no such file or folder: none.jsonl"),
+        (("diff", "models.yaml", "models.yaml"), "compat: models.yaml holds no results"),
+    ],
+)
+def test_a_diff_of_no_results_is_a_usage_error(arguments, message):
+    result = apart(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == message
+
+
+def test_diff_of_an_unknown_environment_says_which_there_are(project, compat):
+    (runs,) = runs_of(project, "pass")
+    result = compat("diff", runs, "--environments", "here", "there")
+    assert isinstance(result.exception, SelectionError)
+    assert "no environment 'here'" in str(result.exception)
