@@ -18,6 +18,7 @@ from compat.plugin.naming import NamedCases
 from compat.plugin.session import CompatSession
 from compat.plugin.stash import PROBLEM
 from compat.registry.load import RegistryError
+from compat.results.visible import visible
 from compat.targets import Kind, Weights
 from compat.targets.nodepart import load_of
 from compat.targets.plan import PlannedTarget, plan_cases
@@ -38,7 +39,7 @@ def generate_or_note(metafunc: pytest.Metafunc) -> None:
     try:
         generate(metafunc)
     except (RegistryError, SelectionError) as error:
-        metafunc.config.stash[PROBLEM] = str(error)
+        metafunc.config.stash[PROBLEM] = visible(str(error))
         _parametrize(metafunc, ())
 
 

@@ -47,13 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marks, check the options, and add what a terminal or a controller needs."""
     from compat.plugin import marks
     from compat.plugin.options import read_options
+    from compat.results.visible import visible
     from compat.targets.selection import SelectionError
 
     marks.register(config)
     try:
         options = read_options(config)
     except SelectionError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(visible(str(error))) from None
     _add_companions(config, options)
 
 
@@ -154,9 +155,11 @@ def pytest_runtest_makereport(
     report = yield
     asked = _asked_of(item)
     if asked is not None:
+        from compat.plugin.cleaning import clean_report
         from compat.plugin.execution import judge
 
         judge(item, asked, call, report)
+        clean_report(report, item.config.stash[SESSION].recorder.redactor)
     return report
 
 
@@ -182,6 +185,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
             session.config.workeroutput[PROBLEM_KEY] = session.config.stash.get(PROBLEM, None)
     finally:
         yield
+    if SESSION in session.config.stash and not hasattr(session.config, "workerinput"):
+        from compat.plugin.cleaning import clean_logs
+
+        clean_logs(session.config, session.config.stash[SESSION].recorder.redactor)
 
 
 def _asked_of(item: pytest.Item) -> Asked | None:

@@ -22,6 +22,7 @@ from compat.results.record import (
     ExpectationRecord,
     FailureRecord,
     JobEndRecord,
+    Measures,
     PlannedRecord,
     ReasonRecord,
     RunRecord,
@@ -204,12 +205,19 @@ class Recorder:
             reason=self._reason(result),
             expectation=_expectation(result),
             failure=self._failure(result),
-            measures=result.measures | {"resident_bytes": psutil.Process().memory_info().rss},
-            sample=result.sample,
+            measures=self._measures(result)
+            | {"resident_bytes": psutil.Process().memory_info().rss},
+            sample=None if result.sample is None else self.redactor.text(result.sample),
             started=case.start.started,
             seconds=round(time.perf_counter() - case.began, 6),
             reproduce=self._reproduce(case.node_id),
         )
+
+    def _measures(self, result: CaseResult) -> Measures:
+        return {
+            name: self.redactor.text(value) if isinstance(value, str) else value
+            for name, value in result.measures.items()
+        }
 
     def _reason(self, result: CaseResult) -> ReasonRecord | None:
         reason = result.reason

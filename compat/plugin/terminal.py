@@ -6,6 +6,8 @@ from contextlib import nullcontext
 
 import pytest
 
+from compat.results.visible import visible
+
 
 def say(config: pytest.Config, line: str, *, alarming: bool = False) -> None:
     """Write a line, whatever pytest is capturing just now; nothing where there is no terminal."""
@@ -18,5 +20,5 @@ def say(config: pytest.Config, line: str, *, alarming: bool = False) -> None:
         writer = reporter._tw
         if writer.width_of_current_line:
             writer.line()
-        writer.line(line, red=alarming)
+        writer.line(visible(line), red=alarming)
         reporter.flush()

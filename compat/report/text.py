@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 
 from compat.results.record import Measures
 
@@ -12,28 +11,7 @@ Measure = float | int | str | bool | list[float] | None
 
 _LINK = re.compile(r"https?://[\w./:#?=&%+~@,-]+", re.ASCII)
 _UNIT = re.compile(r"(?:^|_)(per_second|seconds|bytes|nats)(?=_|$)")
-_KEPT = frozenset("\n\t")
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def visible(text: str, limit: int | None = None) -> str:
-    """`text` with every character that a terminal or a browser would obey made visible.
-
-    Control characters, direction overrides, zero-width characters and lone surrogates become
-    escapes such as `\\x1b` and `\\u202e`. Longer than `limit` characters, it is cut and
-    says so. This is not HTML escaping, which the templates do on top.
-    """
-    cut = text if limit is None or len(text) <= limit else text[:limit]
-    shown = "".join(map(_shown, cut)) if not cut.isascii() or not cut.isprintable() else cut
-    return shown if len(cut) == len(text) else f"{shown} … ({len(text):,} characters in all)"
-
-
-def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
 
 
 def is_link(address: str) -> bool:

@@ -18,6 +18,7 @@ from compat.weights.local import local_spec
 from compat.weights.twin import twin_checkpoint
 from tests.hub.opening import Trial, outcome_of
 from tests.hub.server import LoopbackHub, Repository
+from tests.hub.workplace import Workplace
 
 TWIN = "meta-llama/Llama-3.2-1B"
 MODEL = "org/name"
@@ -124,3 +125,12 @@ def came_to(hub: LoopbackHub, client: Callable[..., Hub], described: ModelSpec):
         return outcome_of(entry, Weights.HUB, trial, trial.opening(run), ask)
 
     return opened
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, hub: LoopbackHub, described: ModelSpec) -> Workplace:
+    (tmp_path / "pytest.ini").write_text("[pytest]\ncompat_registry = models.yaml\n")
+    (tmp_path / "test_suite.py").write_text("from compat.suite import test_check\n")
+    made = Workplace(tmp_path, hub, described)
+    made.register(MODEL)
+    return made

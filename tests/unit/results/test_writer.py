@@ -64,6 +64,31 @@ def test_the_hosts_name_is_hidden_where_it_is_plainly_one():
     assert Redactor(host="cpu").text("on cpu") == "on cpu"
 
 
+def test_the_users_name_is_hidden_in_paths_and_alone_where_it_is_a_persons():
+    redactor = Redactor(user="annabel")
+    assert redactor.text("/scratch/annabel/x of annabel") == "/scratch/USER/x of USER"
+    assert redactor.text("/tmp/pytest-of-annabel/a_annabel") == "/tmp/pytest-of-USER/a_USER"
+    assert redactor.text("annabella") == "annabella"
+    assert Redactor(user="root").text("root of it") == "root of it"
+
+
+def test_a_folder_is_shortened_where_it_is_one_and_not_a_part_of_another():
+    redactor = Redactor(folders=(("/w", "."),))
+    assert redactor.line("file:///w/a.py, /x/w/b, /w") == "file://a.py, /x/w/b, ."
+
+
+def test_ids_are_kept_whatever_user_and_host_are_called(tmp_path):
+    writer = RecordWriter(tmp_path, "r", "main", Redactor(user="gemma", host="gemma-2"))
+    writer.write(start("google/gemma-2/twin/cpu/fp32/bare/answers"))
+    assert json.loads(writer.path.read_text())["case"].startswith("google/gemma-2/")
+
+
+def test_the_token_that_somebody_has_logged_in_with_is_found(tmp_path):
+    (tmp_path / "token").write_text("logged-in-with-this\n")
+    redactor = Redactor.here(Path("/work"), {"HF_HOME": str(tmp_path)})
+    assert redactor.text("Bearer logged-in-with-this") == "Bearer ***"
+
+
 def test_tokens_of_the_environment_are_found(monkeypatch):
     redactor = Redactor.here(Path("/work"), {"HF_TOKEN": "not-of-the-usual-form"})
     assert redactor.text("Bearer not-of-the-usual-form") == "Bearer ***"
