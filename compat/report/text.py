@@ -6,6 +6,7 @@ import math
 import re
 
 from compat.results.record import Measures
+from compat.results.visible import visible as visible
 
 Measure = float | int | str | bool | list[float] | None
 
