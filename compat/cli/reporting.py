@@ -10,7 +10,7 @@ from rich.console import Console
 
 from compat.checks.registry import load_catalogue
 from compat.registry.load import default_registry_path, load_registry
-from compat.report import ReportFiles, write_report
+from compat.report import ReportFiles, append_step_summary, write_report
 
 DONE, WRONG = 0, 1
 NAMED = 50
@@ -51,6 +51,7 @@ def make_report(
         return WRONG
     for line in remarks(written):
         console.print(f"compat report: {line}")
+    append_step_summary(written.summary)
     console.print(f"{written.html}\n{written.markdown}\n{written.records}")
     return WRONG if written.missing else DONE
 

@@ -45,6 +45,8 @@ class Options:
     """The folder that each run makes its own folder in."""
     report: Path | None
     """Where to write the report at the end; None: not asked for."""
+    baseline: Path | None
+    """Records that the run is compared with at its end."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -143,6 +145,12 @@ def add_options(parser: pytest.Parser) -> None:
         help=f"write the report of this run at its end, by default into {DEFAULT_REPORT}/.",
     )
     add(
+        "--compat-baseline",
+        metavar="FILE",
+        help="say at the end what changed since these records: a file, or a folder with *.jsonl "
+        "below it.",
+    )
+    add(
         "--compat-records",
         metavar="FOLDER",
         help="keep the records of runs here. By default reports/runs.",
@@ -197,7 +205,17 @@ def read_options(config: pytest.Config) -> Options:
         twin_cache=None if twin_cache is None else Path(twin_cache).expanduser(),
         records=config.rootpath / records,
         report=None if report is None else config.rootpath / _folder(report),
+        baseline=_existing(get("--compat-baseline"), here, "--compat-baseline"),
     )
+
+
+def _existing(text: str | None, here: Path, option: str) -> Path | None:
+    if text is None:
+        return None
+    path = here / Path(text).expanduser()
+    if not path.exists():
+        raise SelectionError(f"{option}: no such file or folder: {text}")
+    return path
 
 
 def _list(text: str | None) -> tuple[str, ...]:

@@ -52,10 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     marks.register(config)
     try:
-        options = read_options(config)
+        _add_companions(config, read_options(config))
     except SelectionError as error:
         raise pytest.UsageError(visible(str(error))) from None
-    _add_companions(config, options)
 
 
 def _add_companions(config: pytest.Config, options: Options) -> None:
@@ -76,6 +75,10 @@ def _add_companions(config: pytest.Config, options: Options) -> None:
         from compat.plugin.eviction import Eviction
 
         manager.register(Eviction(config), "compat-eviction")
+    if options.baseline is not None and not hasattr(config, "workerinput"):
+        from compat.plugin.baseline import Baseline
+
+        manager.register(Baseline(config, options.baseline), "compat-baseline")
     if manager.has_plugin("html"):
         from compat.plugin import html
 

@@ -268,15 +268,23 @@ class CompatSession:
         here = self.config.invocation_params.dir
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
-    def write_report(self) -> None:
-        """Write the report of this run where it was asked for. Raises OSError."""
-        from compat.report import write_report
+    @property
+    def registry_with_given(self) -> Registry:
+        """The registry, with the folders, pairs and repositories that were asked for beside it."""
+        return self.given.added_to(self.registry, self.pairs, self.unlisted)
 
-        if self.options.report is None or not self.recorder.writer.written:
-            return
-        registry = self.given.added_to(self.registry, self.pairs, self.unlisted)
-        folder = self.recorder.writer.path.parent
-        write_report(folder, registry, self.options.report, checks=tuple(self.catalogue))
+    def write_report(self) -> None:
+        """Write the report of this run, and GitHub's summary, where asked for. Raises OSError."""
+        from compat.plugin.reporting import report_run, wants_report
+
+        if self.recorder.writer.written and wants_report(self.options.report):
+            report_run(
+                self.recorder.writer.path.parent,
+                self.registry_with_given,
+                tuple(self.catalogue),
+                folder=self.options.report,
+                baseline=self.options.baseline,
+            )
 
     def refuse_stale_rows(self) -> None:
         """Raise RegistryError for known failures that no case of the whole can show."""

@@ -18,6 +18,7 @@ from compat.report.build import build_view
 from compat.report.comparison import ComparisonView, comparison_view
 from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
+from compat.report.step_summary import append_step_summary, step_summary
 from compat.report.view import DescribedCheck, ReportView
 from compat.results.compare import compare
 from compat.results.completeness import MissingJob, UnfinishedRun, missing_jobs, unfinished_runs
@@ -25,14 +26,18 @@ from compat.results.freshness import STALE_AFTER, Freshness
 from compat.results.merge import conflicts, write_merged
 from compat.results.offered import still_offered
 from compat.results.read import Problem, read_records
+from compat.results.record import Record
 
 __all__ = [
     "DescribedCheck",
     "ReportFiles",
     "ReportView",
+    "append_step_summary",
     "build_view",
+    "changes_since",
     "render_html",
     "render_markdown",
+    "summarize",
     "write_html",
     "write_markdown",
     "write_report",
@@ -56,6 +61,8 @@ class ReportFiles:
     """Cells of the matrix whose results are too old to rely on."""
     changes: ComparisonView | None
     """Since the baseline; None where none was given."""
+    summary: str
+    """For the page of a workflow's run, as Markdown."""
 
 
 def write_report(
@@ -70,9 +77,9 @@ def write_report(
     """Write `index.html`, `results.jsonl` and `SUPPORTED_MODELS.md` to `folder`, each atomically.
 
     `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
-    (see `build_view`). What is older than `stale_after` today is marked; what is
-    otherwise in the records of `baseline` is shown as a change. Raises OSError where `folder` can't
-    be written, and nothing for what a record says.
+    (see `build_view`). What is older than `stale_after` today is marked; what differs from the
+    records of `baseline` is shown as changed. Raises OSError where `folder` can't be written, and
+    nothing for what a record says.
     """
     read = read_records(records)
     view = build_view(
@@ -82,11 +89,7 @@ def write_report(
         problems=read.problems,
         freshness=Freshness(datetime.now(UTC), stale_after),
     )
-    changes = None
-    if baseline is not None:
-        before = read_records(baseline).records
-        offered = still_offered((entry.id for entry in entries_of(registry)), checks)
-        changes = comparison_view(compare(before, read.records, offered))
+    changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",
@@ -97,8 +100,40 @@ def write_report(
         conflicts=conflicts(read.records),
         stale=sum(cell.stale for model in view.models for cell in model.cells),
         changes=changes,
+        summary=step_summary(view, changes),
     )
     write_merged(read.records, files.records, unread=read.unread)
     write_markdown(view, files.markdown)
     write_html(view, files.html)
     return files
+
+
+def summarize(
+    records: Path,
+    registry: Registry,
+    *,
+    checks: Collection[DescribedCheck] = (),
+    baseline: Path | None = None,
+) -> str:
+    """What `write_report` would say in its summary, without writing anything."""
+    read = read_records(records)
+    view = build_view(read.records, registry, checks=checks, problems=read.problems)
+    changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
+    return step_summary(view, changes)
+
+
+def changes_since(
+    baseline: Path, records: Path, registry: Registry, checks: Collection[DescribedCheck]
+) -> ComparisonView:
+    """What `records` say that `baseline` does not, and the other way round."""
+    return _changes(baseline, read_records(records).records, registry, checks)
+
+
+def _changes(
+    baseline: Path,
+    records: Iterable[Record],
+    registry: Registry,
+    checks: Collection[DescribedCheck],
+) -> ComparisonView:
+    offered = still_offered((entry.id for entry in entries_of(registry)), checks)
+    return comparison_view(compare(read_records(baseline).records, records, offered))

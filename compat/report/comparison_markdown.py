@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compat.report.comparison import ComparisonView, ChangeView, KindView
+from compat.report.comparison import ChangeView, ComparisonView, KindView
 from compat.report.markdown import escaped
 from compat.results.compare import ChangeKind
 

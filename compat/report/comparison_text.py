@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from compat.report.comparison import ComparisonView, ChangeView
+from compat.report.comparison import ChangeView, ComparisonView
 
 _SHOWN = 10
 _NAMES = 4

@@ -93,6 +93,7 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     pytester.makeini(
         "[pytest]\nstrict_markers = true\nstrict_parametrization_ids = true\n"
         "compat_registry = models.yaml\naddopts = -ra\n"
