@@ -70,6 +70,10 @@ def twin_command(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write the checkpoint there, too."),
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="With -o: at full size, with random weights, file by file."),
+    ] = False,
     all_of_them: Annotated[
         bool, typer.Option("--all", help="Teach every model of the registry, ahead of a run.")
     ] = False,
@@ -82,10 +86,14 @@ def twin_command(
     registry: RegistryOption = None,
 ) -> None:
     """Make the twin of a model: a small checkpoint of its kind that was taught to recite a text."""
-    from compat.cli.twins import make_all, make_one
+    from compat.cli.twins import make_all, make_full, make_one
 
     if all_of_them == (model is not None):
         raise typer.BadParameter("give either MODEL or --all")
+    if full:
+        if model is None or output is None:
+            raise typer.BadParameter("--full goes with one MODEL and -o DIR")
+        raise typer.Exit(make_full(model, output, registry))
     if model is not None:
         raise typer.Exit(make_one(model, output, registry))
     if output is not None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
 from rich.console import Console
 
 from compat.outcomes import CannotRun
+from compat.outcomes.triage import triage
 from compat.registry.load import default_registry_path, load_registry
 from compat.targets.selection import Request, narrow
+from compat.weights.progress import gigabytes
 from compat.weights.twin import TwinNotTaughtError, teach_all, twin_checkpoint, write_twin
 
 DONE, WRONG = 0, 1
+INTERRUPTED = 130
+"""What a shell gives for a command that ended with Ctrl-C."""
 
 
 def make_one(name: str, output: Path | None, registry_file: Path | None) -> int:
@@ -31,6 +36,33 @@ def make_one(name: str, output: Path | None, registry_file: Path | None) -> int:
     console.print(f"the twin of {spec.id}: {made.folder}")
     if made.lesson is not None:
         console.print(f"it recites: {made.lesson.prompt!r} ... {made.lesson.continuation!r}")
+    return DONE
+
+
+def make_full(name: str, output: Path, registry_file: Path | None) -> int:
+    """Write a model at full size with random weights. Returns the exit code."""
+    from compat.weights.full.write import write_full
+
+    registry = load_registry(registry_file or default_registry_path())
+    (spec,) = narrow(registry, Request(models=(name,)))
+    console = Console(highlight=False, markup=False)
+    try:
+        written = write_full(spec, output, announce=console.print)
+    except (CannotRun, OSError) as error:
+        reason = triage(error)
+        console.print(f"compat twin: {error if reason is None else reason}")
+        return WRONG
+    except KeyboardInterrupt:
+        console.print("compat twin: interrupted; the same command goes on where it was")
+        return INTERRUPTED
+    again = f" ({written.kept} were there)" if written.kept else ""
+    console.print(
+        f"{spec.id} at full size: {written.folder}, {written.files} files{again}, "
+        f"{gigabytes(written.size)}, {written.parameters:,} parameters",
+        soft_wrap=True,
+    )
+    command = f"pytest --compat-model {shlex.quote(str(output))}"
+    console.print(f"its weights are random: {command}", soft_wrap=True)
     return DONE
 
 

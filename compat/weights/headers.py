@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,16 @@ def stored_weights(folder: Path) -> StoredWeights:
         for tensor in read_header(path).values()
     ]
     return StoredWeights(tuple(tensors), sum(path.stat().st_size for path in files))
+
+
+def holds_exactly(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a safetensors file holds tensors of these names and shapes, to its last byte."""
+    try:
+        header = read_header(path)
+    except (NoHeaderError, OSError):
+        return False
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+    end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    found = {name: tuple(tensor["shape"]) for name, tensor in header.items()}
+    return found == dict(shapes) and path.stat().st_size == LENGTH_BYTES + length + end

@@ -18,6 +18,7 @@ from compat.registry.spec import (
     WidthFacts,
 )
 from compat.weights.folder import missing_shards
+from compat.weights.full import is_unfinished
 from compat.weights.headers import NoHeaderError, StoredWeights, stored_weights
 from compat.weights.hub.demands import packages_needed
 
@@ -41,7 +42,10 @@ def local_spec(folder: Path) -> ModelSpec:
     _read_config(folder)
     missing = missing_shards(folder)
     if missing:
-        raise NotACheckpointError(f"{folder} lacks weight files: {', '.join(missing)}")
+        raise NotACheckpointError(
+            f"{folder} lacks weight files: {', '.join(missing)}"
+            + ("; let `compat twin --full` go on with it" if is_unfinished(folder) else "")
+        )
     try:
         stored = stored_weights(folder)
     except NoHeaderError as error:
