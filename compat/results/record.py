@@ -21,7 +21,9 @@ Measures = dict[str, float | int | str | bool | list[float] | None]
 class Recorded(BaseModel):
     """Base of every line."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # A broken model's figures are NaN or infinite, for which JSON has no number; as null, within a
+    # list of them, they would make the line unreadable.
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="strings")
 
     schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
     run: str = Field(description="id of the run; the same in every worker of a run")

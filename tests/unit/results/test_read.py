@@ -99,3 +99,17 @@ def test_fields_that_a_later_suite_adds_are_kept(tmp_path: Path) -> None:
     (record,) = read_records(written(tmp_path / "main.jsonl", line)).records
     assert isinstance(record, CaseRecord)
     assert json.loads(dump_record(record))["temperature"] == 21
+
+
+def test_the_figures_of_a_broken_model_can_be_read_again(tmp_path: Path) -> None:
+    nan, infinite = float("nan"), float("inf")
+    figures = {"losses_nats": [2.0, nan, infinite], "kl_nats": nan, "tokens": 3}
+    case = CASE.model_copy(update={"measures": figures})
+    read = read_records(written(tmp_path / "main.jsonl", dump_record(case)))
+    assert read.problems == ()
+    (found,) = read.records
+    assert isinstance(found, CaseRecord)
+    assert str(found.measures["losses_nats"]) == "[2.0, nan, inf]"
+    assert found.measures["kl_nats"] == "NaN"
+    assert found.measures["tokens"] == 3
+    assert "NaN" not in dump_record(case).replace('"NaN"', ""), "JSON has no such number"
