@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from compat.outcomes import Blame
 from compat.registry.load import RegistryError
 from compat.targets.selection import SelectionError
 
@@ -163,6 +164,42 @@ def diff_command(
         raise typer.BadParameter("give OLD and NEW, or --environments")
     written = Written(markdown, html, json)
     raise typer.Exit(show_diff(old, new, environments, written, registry))
+
+
+@app.command("expect")
+def expect_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="Records, or folders with *.jsonl below them."),
+    ],
+    update: Annotated[
+        bool, typer.Option("--update", help="Write models.yaml; without it, only show.")
+    ] = False,
+    cases: Annotated[
+        str, typer.Option("--cases", metavar="GLOB", help="Only these, such as '*/recites_freely'.")
+    ] = "*",
+    blame: Annotated[
+        Blame | None, typer.Option("--blame", help="For new rows: who has to act.")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="For new rows: why it fails.")
+    ] = "",
+    issue: Annotated[
+        str | None, typer.Option("--issue", metavar="URL", help="For new rows: the report of it.")
+    ] = None,
+    registry: RegistryOption = None,
+) -> None:
+    """Hold the known failures of models.yaml against records: rows go, and rows come.
+
+    A row goes when all its cases that ran pass. For a failure a row comes when you say with --blame
+    and --reason what no record knows. Exits with 1 while the file is not as the records say.
+    """
+    from compat.cli.expect import Said, expect
+
+    if (blame is None) is not (reason == ""):
+        raise typer.BadParameter("--blame and --reason go together")
+    said = None if blame is None else Said(blame, reason, issue)
+    raise typer.Exit(expect(files, registry, cases=cases, said=said, update=update))
 
 
 @app.command("add")

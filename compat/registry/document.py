@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 try:  # libyaml, where PyYAML was built with it, reads ten times as fast
-    from yaml import CSafeLoader as _Loader
+    from yaml import CSafeLoader as Loader
 except ImportError:
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
 Path = Sequence[str | int]
 
@@ -71,7 +71,7 @@ class Document:
 def read_document(text: str) -> Document:
     """Read YAML. What can't be read is among the problems; nothing is raised."""
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
         return Document(None, None, (_syntax_problem(error),))
     if root is None:

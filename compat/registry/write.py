@@ -72,15 +72,15 @@ def _last_line_of_models(text: str) -> int:
     if isinstance(root, yaml.MappingNode):
         for key, value in root.value:
             if key.value == "models":
-                return _last_line(value)
+                return last_line(value)
     return len(text.splitlines())
 
 
-def _last_line(node: yaml.Node) -> int:
+def last_line(node: yaml.Node) -> int:
     """Where a node's own text ends: a block's end mark stands where the next one begins."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
-        return _last_line(last[1] if isinstance(last, tuple) else last)
+        return last_line(last[1] if isinstance(last, tuple) else last)
     line: int = node.end_mark.line
     ends_below = node.end_mark.column == 0 and line > node.start_mark.line
     return line if ends_below else line + 1
