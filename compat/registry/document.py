@@ -14,9 +14,12 @@ from typing import Any
 import yaml
 
 try:  # libyaml, where PyYAML was built with it, reads ten times as fast
-    from yaml import CSafeLoader as Loader
+    from yaml import CSafeLoader as _Loader
 except ImportError:
-    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+Loader = _Loader
+"""What reads a registry's YAML everywhere."""
 
 Path = Sequence[str | int]
 
