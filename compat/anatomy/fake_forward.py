@@ -75,12 +75,12 @@ def predict_memory(
     """
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as mode:
         inputs = {name: mode.from_tensor(torch.zeros(s).long()) for name, s in ids.items()}
-        model = _build(model_class, config, dtype, attention, asked=dtype)
+        model = build_fake(model_class, config, dtype, attention, asked=dtype)
         forward = _forward(model, inputs)
         if isinstance(forward, str) and dtype is torch.float16:
             # Some models look for infinities in float16; bfloat16 takes as many bytes.
             forward = _forward(
-                _build(model_class, config, torch.bfloat16, attention, asked=dtype), inputs
+                build_fake(model_class, config, torch.bfloat16, attention, asked=dtype), inputs
             )
         largest = max((matrix.elements for matrix in quantizable(model)), default=0)
         return PredictedMemory(_weights(model, scheme), largest * dtype.itemsize, forward)
@@ -113,10 +113,13 @@ def _weights(model: Any, scheme: str | None) -> int:
     return total
 
 
-def _build(
+def build_fake(
     model_class: Any, config: Any, dtype: torch.dtype, attention: str, asked: torch.dtype
 ) -> nn.Module:
-    """Build a model in `dtype`, but for what its class keeps in float32 where `asked` is asked."""
+    """Build a model in `dtype`, but for what its class keeps in float32 where `asked` is asked.
+
+    For use inside a `FakeTensorMode`.
+    """
     with no_init_weights():  # values that nobody sees; some of them can't be drawn without data
         model = model_class._from_config(config, dtype=dtype, attn_implementation=attention)
     for name in kept_in_float32(model, asked):
@@ -126,3 +129,10 @@ def _build(
     model.tie_weights()
     built: nn.Module = model.eval()
     return built
+
+
+def supported_attention(model_class: Any, wanted: str) -> str:
+    """Give sdpa up for eager where the model's class says that it does not support it."""
+    if wanted == "sdpa" and not getattr(model_class, "_supports_sdpa", False):
+        return "eager"
+    return wanted

@@ -12,16 +12,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
+class TooManyOperationsError(RuntimeError):
+    """More operations than were allowed."""
+
+
 class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     """Counts the storages that operations bring to life while the context is entered.
 
     What exists already, weights and inputs, is given as `known` and counts for nothing; neither
     does what a kernel allocates and frees inside of one operation. Views share the storage of
-    what they view. Works on fake tensors just as on real ones.
+    what they view. Works on fake tensors just as on real ones. Raises TooManyOperationsError out
+    of the operation that exceeds `most_operations`.
     """
 
-    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+    def __init__(
+        self, known: Iterable[torch.Tensor], *, most_operations: int | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._left = most_operations
         self.peak = 0
         """Most bytes that were alive at a time."""
         self.live = 0
@@ -39,6 +47,10 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run an operation and count what it puts out."""
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise TooManyOperationsError("more operations than were allowed")
         output = _run(operation, args, kwargs or {})
         for leaf in tree_leaves(output):
             if isinstance(leaf, torch.Tensor):

@@ -16,7 +16,7 @@ from compat.anatomy.outline import Outline, outline_of
 
 ModelKind = Literal["causal-lm", "seq2seq", "image-text"]
 
-_AUTO_CLASSES: Mapping[ModelKind, str] = {
+AUTO_CLASSES: Mapping[ModelKind, str] = {
     "causal-lm": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
     "image-text": "AutoModelForImageTextToText",
@@ -47,7 +47,7 @@ def build_on_meta(model_type: str, arguments: dict[str, Any], kind: ModelKind) -
     Raises whatever transformers raises for a config that it can't build.
     """
     config = transformers.AutoConfig.for_model(model_type, **arguments)
-    auto_class = getattr(transformers, _AUTO_CLASSES[kind])
+    auto_class = getattr(transformers, AUTO_CLASSES[kind])
     with torch.device("meta"):
         model = auto_class.from_config(config, dtype=torch.bfloat16)
     return _structure(model)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from compat.anatomy.fake_forward import supported_attention
 from compat.loading.loaded import (
     IncompleteCheckpointError,
     Loaded,
@@ -106,13 +107,6 @@ def load_dtype(target: Target) -> torch.dtype | str:
         return torch.bfloat16
     dtype: torch.dtype = getattr(torch, traits.dtype)
     return dtype
-
-
-def supported_attention(model_class: Any, wanted: str) -> str:
-    """Give sdpa up for eager where the model's class says that it does not support it."""
-    if wanted == "sdpa" and not getattr(model_class, "_supports_sdpa", False):
-        return "eager"
-    return wanted
 
 
 def _load_tokenizer(folder: Path, spec: ModelSpec, trust: bool) -> Any:

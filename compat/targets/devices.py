@@ -142,19 +142,31 @@ def visible_gpus(nvml: Any, visible_devices: str | None) -> tuple[Gpu, ...]:
     is not set). Indices count in NVML's order, which is CUDA's with CUDA_DEVICE_ORDER=PCI_BUS_ID
     and on every machine whose GPUs are alike.
     """
-    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    if visible_devices is not None:
-        uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-        chosen = visible_entries(visible_devices, uuids, nvml.nvmlDeviceGetHandleByUUID)
-        handles = [handles[entry] if isinstance(entry, int) else entry for entry in chosen]
     return tuple(
         Gpu(
             name=_text(nvml.nvmlDeviceGetName(handle)),
             memory=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
             capability=_capability(nvml, handle),
         )
-        for handle in handles
+        for handle in _visible_handles(nvml, visible_devices)
     )
+
+
+def free_gpu_memory(nvml: Any, visible_devices: str | None) -> tuple[int, ...]:
+    """Free bytes of each GPU that `visible_gpus` describes, whoever holds the others."""
+    return tuple(
+        int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
+        for handle in _visible_handles(nvml, visible_devices)
+    )
+
+
+def _visible_handles(nvml: Any, visible_devices: str | None) -> list[Any]:
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    if visible_devices is None:
+        return handles
+    uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    chosen = visible_entries(visible_devices, uuids, nvml.nvmlDeviceGetHandleByUUID)
+    return [handles[entry] if isinstance(entry, int) else entry for entry in chosen]
 
 
 def visible_entries(

@@ -23,19 +23,20 @@ FLOORS = {
     "interventions": 2,
     "pairs": 2,
     "results": 3,
-    "subject": 4,
-    "weights": 4,
-    "report": 4,
-    "checks": 5,
-    "wrappers": 5,
-    "loading": 6,
-    "runner": 7,
-    "plugin": 8,
-    "cli": 9,
-    "suite": 10,
+    "fit": 4,
+    "subject": 5,
+    "weights": 5,
+    "report": 5,
+    "checks": 6,
+    "wrappers": 6,
+    "loading": 7,
+    "runner": 8,
+    "plugin": 9,
+    "cli": 10,
+    "suite": 11,
 }
 
-LIGHT = ("outcomes", "registry", "targets", "results", "report", "checks", "plugin", "cli")
+LIGHT = ("outcomes", "registry", "targets", "results", "fit", "report", "checks", "plugin", "cli")
 HEAVY = ("torch", "transformers", "bitsandbytes", "accelerate", "safetensors", "peft")
 LONGEST = 320
 
