@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 
 TRACE_FRAMES = 6
 LONGEST_MESSAGE = 4000
+IN_BRIEF: Final = {
+    **dict.fromkeys(("case", "area", "check", "outcome", "reason", "expectation", "seconds"), True),
+    "measures": {"resident_bytes"},
+}
+"""What a report carries of its record: pytest keeps every report until the end, and xdist sends
+them."""
 
 
 @dataclass
@@ -88,6 +94,7 @@ class Recorder:
         self.writer = RecordWriter(session.options.records, run, worker, self.redactor)
         self._session = session
         self._environment = environment_record(session.host, run=run, worker=worker)
+        self._process = psutil.Process()
         self._count = 0
         self._case: OpenCase | None = None
 
@@ -136,11 +143,11 @@ class Recorder:
         self.writer.write(start)
 
     def conclude(self, result: CaseResult, revision: str | None) -> dict[str, Any]:
-        """Take what a case came to; `end` writes it. Returns its record as plain values."""
+        """Take what a case came to; `end` writes it. Returns its record in brief."""
         case = self._case
         assert case is not None
         case.record = self._record(case, result, revision)
-        return case.record.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return in_brief(case.record)
 
     def end(self, failed_after_all: CaseResult | None = None) -> None:
         """Write the case that is under way, as concluded, or as it failed in its teardown."""
@@ -174,7 +181,7 @@ class Recorder:
             reproduce=self._reproduce(node_id),
         )
         self.writer.write(record)
-        return record.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return in_brief(record)
 
     def end_run(self, exit_status: int, loads: int) -> None:
         """Write that this process has come to its end, after so many loads."""
@@ -252,6 +259,11 @@ class Recorder:
         options += [f"--compat-pair {shlex.join(pair)}" for pair in pairs]
         command = " ".join(["pytest", shlex.quote(node_id), *options])
         return self.redactor.text(command)
+
+
+def in_brief(record: CaseRecord) -> dict[str, Any]:
+    """The plain values of a record that pytest's report of the case carries."""
+    return record.model_dump(mode="json", by_alias=True, exclude_none=True, include=IN_BRIEF)
 
 
 def _expectation(result: CaseResult) -> ExpectationRecord | None:
