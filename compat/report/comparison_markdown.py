@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from compat.report.comparison import ChangeView, ComparisonView, KindView
-from compat.report.markdown import escaped
+from compat.report.markdown_table import escaped
 from compat.results.compare import ChangeKind
 
 SHOWN = 20

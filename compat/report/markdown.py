@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from compat.outcomes import ReasonCode
+from compat.report.markdown_table import escaped, report_link, table
 from compat.report.target_view import FindingView, TargetView
-from compat.report.text import is_link
 from compat.report.view import CellView, ModelView, PairView, ReportView
 from compat.results.atomic import replace_text
 from compat.results.verdict import Word
 from compat.targets import Weights
 
-# Whatever could open a link, a tag, a heading, a list, a code span or a table cell.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 _RESOURCES = frozenset(
     {ReasonCode.DOES_NOT_FIT, ReasonCode.OUT_OF_MEMORY, ReasonCode.NO_GPU, ReasonCode.DISK_FULL}
 )
+_GATES = frozenset({ReasonCode.GATED, ReasonCode.NO_TOKEN})
+_BROKEN_OFF = frozenset({ReasonCode.INCOMPLETE_DOWNLOAD, ReasonCode.RATE_LIMITED})
 _WORST = (Word.BROKEN, Word.PARTIAL)
-_CELL_LIMIT = 240
 _GLYPHS = {
     Word.WORKS: "✅",
     Word.PARTIAL: "⚠️",
@@ -36,13 +34,6 @@ def write_markdown(view: ReportView, path: Path) -> None:
     replace_text(path, render_markdown(view))
 
 
-def escaped(text: str) -> str:
-    """`text` on one line, with nothing in it that Markdown or HTML would obey."""
-    line = " ".join(text.split())
-    cut = line if len(line) <= _CELL_LIMIT else line[:_CELL_LIMIT].rstrip() + " …"
-    return _SPECIAL.sub(r"\\\1", cut)
-
-
 def render_markdown(view: ReportView) -> str:
     """The page as text."""
     return "\n".join(_lines(view)).rstrip() + "\n"
@@ -55,35 +46,31 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield from _preface(view)
     yield "## Fully compatible (all checks pass)"
     yield ""
-    yield from _table(
+    yield from table(
         ("Model", "Size", "Layers", "Hidden Dim", "Architecture", "Modes"),
         (_works_row(model) for model in models if model.word is Word.WORKS),
     )
     yield "## Partial compatibility"
     yield ""
-    yield from _table(
+    yield from table(
         ("Model", "Issue", "Notes"),
         (row for model in models if model.word is Word.PARTIAL for row in _issue_rows(model)),
     )
     yield "## Not compatible"
     yield ""
-    yield from _table(
+    yield from table(
         ("Model", "Issue", "Notes"),
         (row for model in models if model.word is Word.BROKEN for row in _issue_rows(model)),
     )
-    blocked = [model for model in models if not model.word.is_tested]
-    yield "## Not compatible here (resource constraints)"
-    yield ""
-    yield from _table(
-        ("Model", "Issue", "Notes"),
-        (_blocked_row(model) for model in blocked if _lacks_resources(model)),
-    )
-    yield "## Not tested"
-    yield ""
-    yield from _table(
-        ("Model", "Status", "Notes"),
-        (_blocked_row(model) for model in blocked if not _lacks_resources(model)),
-    )
+    waiting = [model for model in models if not model.word.is_tested]
+    for title, belongs in _WAITING:
+        yield f"## {title}"
+        yield ""
+        yield from table(
+            ("Model", "Status", "Notes"),
+            (_blocked_row(model) for model in waiting if belongs(model)),
+        )
+        waiting = [model for model in waiting if not belongs(model)]
     yield from _pairs(view)
     yield from _by_family(view)
 
@@ -113,17 +100,6 @@ def _preface(view: ReportView) -> Iterator[str]:
         "*(twin)*: the evidence is a small model of the same architecture, made and taught here; "
         "it says nothing about output quality, fp16 range or memory at size."
     )
-    yield ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    body = ["| " + " | ".join(row) + " |" for row in rows]
-    if not body:
-        yield "None."
-    else:
-        yield "| " + " | ".join(head) + " |"
-        yield "|" + "|".join("---" for _ in head) + "|"
-        yield from body
     yield ""
 
 
@@ -198,20 +174,39 @@ def _fault(finding: FindingView) -> tuple[str, str] | None:
     notes = (
         f"{text.rstrip('.')}." if text else "",
         f"Blame: {finding.blame}." if finding.blame else "",
-        _link(finding.issue),
+        report_link(finding.issue),
     )
     return escaped(issue), " ".join(part for part in notes if part)
 
 
-def _link(address: str) -> str:
-    return f"[Report]({address})." if is_link(address) else escaped(address)
+def _codes(model: ModelView) -> frozenset[str]:
+    """The reasons that cases of a model were skipped for."""
+    return frozenset(
+        finding.code for target in model.targets for finding in target.findings if finding.code
+    )
 
 
 def _lacks_resources(model: ModelView) -> bool:
-    codes = {
-        finding.code for target in model.targets for finding in target.findings if finding.code
-    }
-    return bool(codes & _RESOURCES)
+    return bool(_codes(model) & _RESOURCES)
+
+
+def _is_gated(model: ModelView) -> bool:
+    return bool(_codes(model) & _GATES)
+
+
+def _is_incomplete(model: ModelView) -> bool:
+    """Whether it was begun: a part is here, or some of its checks ran."""
+    ran = any(target.verdict.passed for target in model.targets if target.weights != Weights.CONFIG)
+    return ran or bool(_codes(model) & _BROKEN_OFF)
+
+
+_WAITING: tuple[tuple[str, Callable[[ModelView], bool]], ...] = (
+    ("Not compatible here (resource constraints)", _lacks_resources),
+    ("Not tested (gated access)", _is_gated),
+    ("Incomplete (begun, and not finished)", _is_incomplete),
+    ("Not tested (pending)", lambda model: True),
+)
+"""Sections of the models that nothing is known of; a model stands in the first that it fits."""
 
 
 def _blocked_row(model: ModelView) -> tuple[str, str, str]:
@@ -230,7 +225,7 @@ def _pairs(view: ReportView) -> Iterator[str]:
     yield ""
     yield "Sizes are the registry's; special tokens are those of the tokenizers that were loaded."
     yield ""
-    yield from _table(
+    yield from table(
         ("Pair", "Hidden", "Vocabulary", "Special tokens", "Chat templates", "Verdict", "Why"),
         (_pair_row(pair) for pair in view.pairs),
     )
@@ -259,7 +254,7 @@ def _by_family(view: ReportView) -> Iterator[str]:
     for family in view.families:
         yield f"### {escaped(family.name)}"
         yield ""
-        yield from _table(("Model", *heads), (_family_row(model) for model in family.models))
+        yield from table(("Model", *heads), (_family_row(model) for model in family.models))
 
 
 def _family_row(model: ModelView) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compat.report.comparison import ComparisonView
 from compat.report.comparison_markdown import comparison_markdown
-from compat.report.markdown import escaped
+from compat.report.markdown_table import escaped
 from compat.report.view import CountView, FailureView, ReportView
 
 VARIABLE = "GITHUB_STEP_SUMMARY"

@@ -5,7 +5,7 @@ from markdown_it import MarkdownIt
 
 from compat.outcomes import Blame, Outcome, ReasonCode, Stage
 from compat.report import build_view, render_markdown
-from compat.report.markdown import escaped
+from compat.report.markdown_table import escaped
 from compat.results.record import ExpectationRecord, FailureRecord
 from compat.targets import CPU_MODES, Mode, Weights
 from tests.unit.report.records import (
@@ -90,11 +90,32 @@ def test_too_little_here_is_not_compatible_here(code: ReasonCode) -> None:
     assert f"do something about {code}" in section(blocked(code), "Not compatible here")
 
 
-@pytest.mark.parametrize("code", [ReasonCode.GATED, ReasonCode.REMOTE_CODE, ReasonCode.NO_TWIN])
-def test_no_access_and_no_leave_are_not_tested_with_why(code: ReasonCode) -> None:
-    row = section(blocked(code), "Not tested")
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        (ReasonCode.GATED, "Not tested (gated access)"),
+        (ReasonCode.NO_TOKEN, "Not tested (gated access)"),
+        (ReasonCode.INCOMPLETE_DOWNLOAD, "Incomplete (begun, and not finished)"),
+        (ReasonCode.NOT_DOWNLOADED, "Not tested (pending)"),
+        (ReasonCode.REMOTE_CODE, "Not tested (pending)"),
+        (ReasonCode.NO_TWIN, "Not tested (pending)"),
+    ],
+)
+def test_what_nothing_is_known_of_stands_where_its_reason_belongs(
+    code: ReasonCode, title: str
+) -> None:
+    page = blocked(code)
+    row = section(page, title)
     assert f"{code} here" in row
     assert f"do something about {code}" in row
+    others = page.replace(row, "").partition("## Detailed status")[0]
+    assert "acme/anvil-1b" not in others
+
+
+def test_a_model_that_ran_in_part_is_incomplete() -> None:
+    records = [*run_records([FP32]), *passing(FP32)[:3]]
+    page = render_markdown(build_view(records, REGISTRY, checks=CHECKS))
+    assert "acme/anvil-1b" in section(page, "Incomplete (begun, and not finished)")
 
 
 def test_without_records_nothing_is_claimed() -> None:
