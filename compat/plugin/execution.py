@@ -14,7 +14,7 @@ from compat.plugin.case import Asked, asked_of, case_id
 from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.plugin.session import SESSION
 from compat.plugin.showing import show
-from compat.plugin.workers import FIRST_WORKER, share_machine
+from compat.plugin.workers import FIRST_WORKER, bound_kernel_caches, share_machine
 from compat.runner import CaseResult, conclude, stage_reached, watched
 from compat.targets.nodepart import load_of
 
@@ -38,6 +38,7 @@ def begin_session(session: pytest.Session) -> None:
     if compat.workerinput.get("workerid", FIRST_WORKER) == FIRST_WORKER:
         recorder.plan(cases)
     share_machine(compat.workerinput)
+    bound_kernel_caches()
 
 
 def end_session(config: pytest.Config, exit_status: int) -> None:

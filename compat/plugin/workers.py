@@ -21,6 +21,12 @@ GPU_ENTRY = "compat_gpu"
 THREADS = "OMP_NUM_THREADS"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
+KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+"""oneDNN's cache of compiled kernels, and that of ideep, through which torch calls it."""
+CACHED_KERNELS = "32"
+"""More than the matrix shapes of any one model. Both caches hold 1,024 if nobody says otherwise,
+and every architecture in half precision leaves its own behind, to the end of the process."""
+
 
 def share_machine(workerinput: Mapping[str, Any]) -> None:
     """Keep this worker to its GPU and its share of the cores, before torch looks at either."""
@@ -29,6 +35,15 @@ def share_machine(workerinput: Mapping[str, Any]) -> None:
     _share_cores(int(workerinput["workercount"]))
     if workerinput.get(GPU_USABLE):
         os.environ[VISIBLE] = workerinput[GPU_ENTRY]
+
+
+def bound_kernel_caches() -> None:
+    """Keep the kernels of a few models on the CPU only, before torch reads it; see `KERNEL_CACHES`.
+
+    A person's own setting stands.
+    """
+    for variable in KERNEL_CACHES:
+        os.environ.setdefault(variable, CACHED_KERNELS)
 
 
 def gpu_entries(count: int, visible: str | None) -> list[str]:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from compat.plugin.workers import gpu_entries, share_machine
+from compat.plugin.workers import bound_kernel_caches, gpu_entries, share_machine
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,12 @@ def test_a_process_that_is_no_worker_has_the_machine_to_itself(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     share_machine({})
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_kernel_caches_are_bounded_and_a_persons_own_setting_stands(monkeypatch):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "")  # so that it is put back
+    monkeypatch.delenv("LRU_CACHE_CAPACITY")
+    bound_kernel_caches()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    assert os.environ["LRU_CACHE_CAPACITY"] == "32"
