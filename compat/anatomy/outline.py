@@ -5,7 +5,7 @@ It is written into a record as JSON and read where no torch is: this module impo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -95,13 +95,22 @@ def _layer_types(config: Any) -> Sequence[str]:
 def _kinds(blocks: Sequence[nn.Module], types: Sequence[str]) -> tuple[BlockKind, ...]:
     alike: dict[tuple[str, str, tuple[Part, ...]], list[int]] = {}
     for index, block in enumerate(blocks):
-        parts = tuple(_part(path, module) for path, module in block.named_children())
+        parts = tuple(_part(path, module) for path, module in _children(block))
         layer_type = types[index] if len(types) == len(blocks) else ""
         alike.setdefault((type(block).__name__, layer_type, parts), []).append(index)
     return tuple(
         BlockKind(module=module, layer_type=layer_type, at=tuple(at), parts=parts)
         for (module, layer_type, parts), at in alike.items()
     )
+
+
+def _children(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules directly in a block; a list of them counts as its members."""
+    for path, module in block.named_children():
+        if type(module).__name__ == "ModuleList":
+            yield from ((f"{path}.{name}", member) for name, member in module.named_children())
+        else:
+            yield path, module
 
 
 def _part(path: str, module: nn.Module) -> Part:

@@ -82,14 +82,15 @@ def write_report(
     nothing for what a record says.
     """
     read = read_records(records)
+    changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
     view = build_view(
         read.records,
         registry,
         checks=checks,
         problems=read.problems,
         freshness=Freshness(datetime.now(UTC), stale_after),
+        changes=changes,
     )
-    changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from compat.registry.spec import Registry
-from compat.report.evidence import TargetEvidence, areas_of, gather
+from compat.report.comparison import ComparisonView
+from compat.report.counts import case_counts, tallies_of, totals_of, verdict_counts
+from compat.report.download import download_of
+from compat.report.environments import differences_of, environments_of
+from compat.report.evidence import areas_of, gather
 from compat.report.figures import figures_of
 from compat.report.findings import (
     failures_of,
@@ -14,15 +17,17 @@ from compat.report.findings import (
     skips_of,
     untested_of,
 )
-from compat.report.marks import case_word, verdict_mark
+from compat.report.marks import case_word
 from compat.report.pairs import pairs_of
+from compat.report.quality import quality_of
 from compat.report.rows import columns_of, families_of, rows_of
+from compat.report.samples import prompts_of
+from compat.report.section_view import SickView
+from compat.report.speed import plots_of
 from compat.report.text import duration, visible
 from compat.report.view import (
-    CountView,
     DescribedCheck,
     DisagreementView,
-    EnvironmentView,
     GlossaryView,
     ReportView,
     RunView,
@@ -34,13 +39,11 @@ from compat.results.merge import conflicts, crashed_cases, interrupted_starts, m
 from compat.results.read import Problem
 from compat.results.record import (
     CaseRecord,
-    EnvRecord,
     JobEndRecord,
     PlannedRecord,
     Record,
     RunRecord,
 )
-from compat.results.verdict import Word
 from compat.targets import Kind, Weights
 
 
@@ -51,13 +54,15 @@ def build_view(
     checks: Collection[DescribedCheck] = (),
     problems: Iterable[Problem] = (),
     freshness: Freshness | None = None,
+    changes: ComparisonView | None = None,
+    sick: SickView | None = None,
 ) -> ReportView:
     """All that the report shows.
 
     `checks` is the catalogue: verdicts are over all that it offers a target, so that they never
     rest on what a `-k` selected, and its order and summaries are shown. Without it a target is held
     against what was planned. `freshness` says by which clock results age; by default as the newest
-    of them sees it.
+    of them sees it. `changes` since a baseline and `sick` models have sections of their own.
     """
     given = tuple(records)
     merged = merge(given)
@@ -65,30 +70,40 @@ def build_view(
     areas = areas_of(checks, merged)
     targets = gather(merged, registry, areas, checks, freshness)
     columns = columns_of(targets)
-    rows = rows_of(targets, registry, columns, areas)
+    rows = rows_of(targets, registry, columns, areas, changes.targets if changes else ())
     models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
+    environments = environments_of(merged, targets)
     return ReportView(
         runs=_runs(merged),
-        environments=_environments(merged, targets),
+        environments=environments,
         columns=columns,
         families=families_of(models),
         pairs=pairs_of(rows, registry, {target.id: target for target in targets}),
-        model_counts=_verdict_counts(model.word for model in models),
-        target_counts=_verdict_counts(
+        model_counts=verdict_counts(model.word for model in models),
+        target_counts=verdict_counts(
             target.verdict.word
             for target in targets
             if target.coordinates.weights is not Weights.CONFIG
         ),
-        case_counts=_case_counts(targets),
+        case_counts=case_counts(targets),
         failures=failures_of(targets, rows),
         known_failures=known_failures_of(targets, rows),
         skips=skips_of(targets),
         untested=untested_of(models),
-        figures=figures_of(models, columns, {target.id: target for target in targets}),
+        figures=figures_of(models, columns, targets),
         glossary=_glossary(checks),
         problems=tuple(visible(text, 400) for text in (*map(str, problems), *_conflicts(given))),
         gaps=tuple(visible(text, 400) for text in gaps_of(merged)),
         disagreements=tuple(_disagreements(merged)),
+        tallies=tuple(tallies_of(models, targets)),
+        totals=totals_of(models, len(columns)),
+        plots=plots_of(targets, columns),
+        prompts=prompts_of(targets, rows),
+        quality=quality_of(targets, rows),
+        differences=differences_of(environments),
+        download=download_of(targets),
+        changes=changes,
+        sick=sick,
     )
 
 
@@ -108,18 +123,6 @@ def _disagreements(records: Iterable[Record]) -> Iterator[DisagreementView]:
         target, _, check = found.case.rpartition("/")
         ends = tuple((visible(case.environment, 40), *case_word(case)) for case in found.ends)
         yield DisagreementView(visible(target), visible(check, 120), ends)
-
-
-def _verdict_counts(words: Iterable[Word]) -> tuple[CountView, ...]:
-    counts = Counter(words)
-    return tuple(CountView(verdict_mark(word), str(word), counts[word]) for word in Word)
-
-
-def _case_counts(targets: Iterable[TargetEvidence]) -> tuple[CountView, ...]:
-    counts = Counter(case_word(case) for target in targets for case in target.cases.values())
-    missing = sum(len(target.missing) for target in targets)
-    views = [CountView(mark, word, count) for (word, mark), count in counts.most_common()]
-    return (*views, CountView("not-tested", "not run", missing)) if missing else tuple(views)
 
 
 def _runs(records: Sequence[Record]) -> tuple[RunView, ...]:
@@ -153,36 +156,6 @@ def _run(run: str, records: Sequence[Record]) -> RunView:
         planned=len(planned | done),
         done=len(done),
         interrupted=tuple(visible(start.case, 200) for start in interrupted_starts(records)),
-    )
-
-
-def _environments(
-    records: Iterable[Record], targets: Iterable[TargetEvidence]
-) -> tuple[EnvironmentView, ...]:
-    """Environments, the one with most of the shown results first."""
-    counts = Counter(case.environment for target in targets for case in target.cases.values())
-    known = {record.id: record for record in records if isinstance(record, EnvRecord)}
-    return tuple(
-        EnvironmentView(
-            id=visible(environment, 40),
-            line=visible(_line(known[environment])),
-            packages=tuple(
-                (visible(name, 60), visible(version, 60))
-                for name, version in known[environment].packages.items()
-            ),
-            cases=counts[environment],
-        )
-        for environment in sorted(known, key=lambda one: (-counts[one], one))
-    )
-
-
-def _line(env: EnvRecord) -> str:
-    flags = f" ({', '.join(env.cpu_flags)})" if env.cpu_flags else ""
-    gpus = ", ".join(f"{gpu.name} {gpu.memory_gb:g} GB" for gpu in env.gpus) or "no GPU"
-    cuda = f"CUDA {env.cuda}" if env.cuda else "torch without CUDA"
-    return (
-        f"{env.cpu}{flags}, {env.cores} cores, {env.memory_gb:.3g} GB · {gpus} · {cuda} · "
-        f"{env.os} · Python {env.python}"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from compat.report.evidence import TargetEvidence
 from compat.report.targets import largest
-from compat.report.text import byte_size, duration, rate
+from compat.report.text import byte_size, duration, rate, visible
 from compat.report.view import ColumnView, FigureTable, ModelView
+from compat.targets import Device, Mode, Weights
+from compat.targets.target import BARE
 
 Take = Callable[[TargetEvidence], float | None]
 Write = Callable[[float], str]
@@ -48,23 +50,42 @@ _TABLES: tuple[tuple[str, str, Take, Write], ...] = (
 def figures_of(
     models: Sequence[ModelView],
     columns: Sequence[ColumnView],
-    targets: Mapping[str, TargetEvidence],
+    targets: Iterable[TargetEvidence],
 ) -> tuple[FigureTable, ...]:
-    """The tables that have any value; a cell's value is that of the target that leads it."""
-    tables = []
-    for title, unit, take, write in _TABLES:
-        rows = []
-        for model in models:
-            values = tuple(_value(targets.get(cell.target), take, write) for cell in model.cells)
-            if any(values):
-                rows.append((model.name, model.anchor, values))
-        if rows:
-            tables.append(FigureTable(title, unit, tuple(columns), tuple(rows)))
-    return tuple(tables)
+    """The tables that have any value: one for each measure and kind of weights."""
+    by_place: dict[Weights, dict[tuple[str, Device, Mode], TargetEvidence]] = {}
+    for target in targets:
+        at = target.coordinates
+        if at.wrapper == BARE and target.cases:
+            by_place.setdefault(at.weights, {})[visible(at.model, 200), at.device, at.mode] = target
+    return tuple(
+        table
+        for title, unit, take, write in _TABLES
+        for weights in Weights
+        if weights in by_place
+        if (table := _table(title, unit, weights, models, columns, by_place[weights], take, write))
+    )
+
+
+def _table(
+    title: str,
+    unit: str,
+    weights: Weights,
+    models: Sequence[ModelView],
+    columns: Sequence[ColumnView],
+    targets: Mapping[tuple[str, Device, Mode], TargetEvidence],
+    take: Take,
+    write: Write,
+) -> FigureTable | None:
+    rows = []
+    for model in models:
+        found = [targets.get((model.id, column.device, column.mode)) for column in columns]
+        values = tuple(_value(target, take, write) for target in found)
+        if not model.wrapper and any(values):
+            rows.append((model.name, model.anchor, values))
+    return FigureTable(title, unit, weights, tuple(columns), tuple(rows)) if rows else None
 
 
 def _value(target: TargetEvidence | None, take: Take, write: Write) -> str:
-    if target is None or not target.verdict.word.is_tested:
-        return ""
-    value = take(target)
+    value = None if target is None else take(target)
     return "" if value is None else write(value)

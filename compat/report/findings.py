@@ -8,15 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from compat.outcomes import Outcome
 from compat.report.evidence import TargetEvidence
+from compat.report.finding_view import FailureView, PlaceView, SkipView, UntestedView
 from compat.report.marks import case_word
 from compat.report.text import visible
-from compat.report.view import (
-    FailureView,
-    ModelView,
-    PlaceView,
-    SkipView,
-    UntestedView,
-)
+from compat.report.view import ModelView
 from compat.results.record import CaseRecord
 from compat.results.verdict import Word
 from compat.targets import Device
@@ -63,7 +58,9 @@ def _grouped(
     for target in targets:
         for case in target.cases.values():
             if wanted(case):
-                groups.setdefault(key(case), []).append((target, case))
+                # Evidence of a twin and of a checkpoint never share an entry.
+                kind = target.coordinates.weights, key(case)
+                groups.setdefault(kind, []).append((target, case))
     views = [_failure(group, rows) for group in groups.values()]
     return tuple(sorted(views, key=lambda view: (-view.cases, view.checks)))
 
@@ -80,6 +77,8 @@ def _failure(group: Group, rows: Rows) -> FailureView:
         places=_places((target for target, _ in group), rows),
         cases=len(group),
         evidence=visible(evidence, _EVIDENCE_LIMIT),
+        weights=group[0][0].coordinates.weights,
+        execution=visible(case.execution, 120),
         blame=str(row.blame) if row else "",
         reason=visible(row.reason) if row else "",
         issue=visible(row.issue or "", 300) if row else "",

@@ -39,7 +39,11 @@ def _pair(
     targets: Mapping[str, TargetEvidence],
 ) -> PairView:
     source, _, target = identifier.partition(ARROW)
-    leads = [targets[cell.target] for cell in row.cells if cell.target]
+    leads = [
+        targets[cell.target]
+        for cell in row.cells
+        if cell.target and (not row.evidence or cell.evidence == row.evidence)
+    ]
     measured = {
         name: value
         for lead in reversed(leads)  # the first mode's word is the last

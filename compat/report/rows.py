@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from compat.registry.pair import Entry, PairSpec, entries_of
-from compat.registry.spec import ARROW, BlockFacts, ModelSpec, Registry
+from compat.registry.pair import Entry, entries_of
+from compat.registry.spec import ARROW, ModelSpec, Registry
+from compat.report.drawing import drawing_of
 from compat.report.evidence import TargetEvidence, anchor_part
+from compat.report.facts import facts_of, least_gigabytes
+from compat.report.grid import grid_of
 from compat.report.marks import verdict_mark
-from compat.report.targets import open_target, score_of
-from compat.report.text import parameters, visible
+from compat.report.targets import ends_of, open_target, score_of
+from compat.report.text import visible
 from compat.report.view import (
     CellView,
     ColumnView,
@@ -44,10 +48,12 @@ def rows_of(
     registry: Registry,
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
+    changed: Collection[str] = (),
 ) -> dict[tuple[str, str], ModelView]:
     """Rows by model and wrapper: the registry's in its order, then those only records know.
 
-    Pairs have rows like models, in a table of their own.
+    Pairs have rows like models, in a table of their own. `changed` are the ids of targets that are
+    not what they were in the baseline.
     """
     found: dict[tuple[str, str], list[TargetEvidence]] = {}
     for target in targets:
@@ -65,7 +71,13 @@ def rows_of(
     ]
     return {
         (model, wrapper): _model(
-            model, wrapper, specs.get(model), found.get((model, wrapper), []), columns, areas
+            model,
+            wrapper,
+            specs.get(model),
+            found.get((model, wrapper), []),
+            columns,
+            areas,
+            changed,
         )
         for model, wrapper in keys
     }
@@ -86,18 +98,22 @@ def _model(
     targets: Sequence[TargetEvidence],
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
+    changed: Collection[str],
 ) -> ModelView:
     organisation, name = _names(model)
     suffix = "" if wrapper == BARE else f"-{anchor_part(wrapper, None)}"
     tested = [target for target in targets if target.coordinates.weights is not Weights.CONFIG]
     config = [target for target in targets if target.coordinates.weights is Weights.CONFIG]
-    cells = tuple(_cell(tested, column, spec) for column in columns)
+    cells = tuple(_cell(tested, column, spec, changed) for column in columns)
     leads = [
         lead
         for column in columns
         if (lead := leading(target.verdict for target in _at(tested, column))) is not None
     ]
-    word = judge_model(leads)
+    # What a checkpoint shows in one mode and a twin in another is no verdict on either.
+    strongest = leading(leads)
+    word = judge_model([lead for lead in leads if strongest and lead.weights is strongest.weights])
+    opened = tuple(open_target(target, areas) for target in targets)
     return ModelView(
         id=visible(model, 200),
         name=visible(name, 120),
@@ -107,11 +123,18 @@ def _model(
         anchor=f"m-{anchor_part(model, spec)}{suffix}",
         find=_find(model, spec),
         facts=facts_of(spec) if spec else FactsView(),
-        structure=_pick(config, "not checked"),
+        structure=_pick(config, "not checked", changed),
         cells=cells,
         word=word,
         mark=verdict_mark(word),
-        targets=tuple(open_target(target, areas) for target in targets),
+        evidence=str(strongest.weights) if strongest and word.is_tested else "",
+        targets=opened,
+        grid=grid_of(opened, areas),
+        drawing=(
+            drawing_of(spec, targets, strongest.target if strongest else "")
+            if isinstance(spec, ModelSpec)
+            else None
+        ),
     )
 
 
@@ -138,83 +161,54 @@ def _at(targets: Iterable[TargetEvidence], column: ColumnView) -> list[TargetEvi
     ]
 
 
-def _cell(targets: Iterable[TargetEvidence], column: ColumnView, entry: Entry | None) -> CellView:
+def _cell(
+    targets: Iterable[TargetEvidence],
+    column: ColumnView,
+    entry: Entry | None,
+    changed: Collection[str],
+) -> CellView:
     models = entry.models if entry else ()
     if any(spec.modes is not None and column.mode not in spec.modes for spec in models):
         why = "The registry does not test this model in this mode."
     else:
         why = "No run so far has tested this."
-    return _pick(_at(targets, column), why)
+    cell = _pick(_at(targets, column), why, changed)
+    return replace(cell, gigabytes=least_gigabytes(entry, column.mode))
 
 
-def _pick(targets: Sequence[TargetEvidence], otherwise: str) -> CellView:
+def _pick(targets: Sequence[TargetEvidence], otherwise: str, changed: Collection[str]) -> CellView:
     lead = leading(target.verdict for target in targets)
     if lead is None:
         mark = verdict_mark(Word.NOT_TESTED)
         return CellView(Word.NOT_TESTED, mark, "", "", "", "", otherwise)
-    by_id = {target.id: target for target in targets}
-    age = by_id[lead.target].age
+    leader = next(target for target in targets if target.id == lead.target)
+    outcomes, reason_classes = ends_of(leader.cases.values())
     return CellView(
         word=lead.word,
         mark=verdict_mark(lead.word),
         evidence=str(lead.weights) if lead.word.is_tested else "",
+        weights=str(lead.weights),
         score=score_of(lead),
-        anchor=by_id[lead.target].anchor,
+        anchor=leader.anchor,
         target=lead.target,
         why=visible(lead.why, 400),
-        others=tuple(
-            OtherView(target.verdict.word, target.coordinates.weights, target.anchor)
-            for target in targets
-            if target.id != lead.target
-        ),
-        age="" if age is None else str(age),
-        stale=age is not None and age.stale,
+        others=tuple(_other(target, changed) for target in targets if target is not leader),
+        age="" if leader.age is None else str(leader.age),
+        stale=leader.age is not None and leader.age.stale,
+        outcomes=outcomes,
+        reason_classes=reason_classes,
+        changed=leader.id in changed,
     )
 
 
-def facts_of(spec: Entry) -> FactsView:
-    """What the registry says of a model, formatted."""
-    if isinstance(spec, PairSpec):
-        return FactsView(
-            line=visible(f"States of {spec.source.id}, put in as embeddings of {spec.target.id}.")
-        )
-    widths, checkpoint = spec.widths, spec.checkpoint
-    gated = {"False": "not gated", "None": "gating not known"}.get(
-        str(checkpoint.gated), f"gated ({checkpoint.gated})"
+def _other(target: TargetEvidence, changed: Collection[str]) -> OtherView:
+    outcomes, reason_classes = ends_of(target.cases.values())
+    return OtherView(
+        word=target.verdict.word,
+        weights=target.coordinates.weights,
+        anchor=target.anchor,
+        mark=verdict_mark(target.verdict.word),
+        outcomes=outcomes,
+        reason_classes=reason_classes,
+        changed=target.id in changed,
     )
-    quantized = f", {checkpoint.quantization}" if checkpoint.quantization else ""
-    parts = (
-        f"{spec.architecture} ({spec.model_class})",
-        f"{spec.parameters:,} parameters",
-        f"vocabulary {widths.vocabulary:,}",
-        _heads(spec),
-        f"blocks at {spec.blocks.path}",
-        _stack("encoder", spec.encoder),
-        _stack("vision", spec.vision),
-        f"stored as {checkpoint.dtype}{quantized}, {checkpoint.gb:g} GB",
-        f"licence {checkpoint.license}, {gated}",
-        "" if spec.native else "code of its own",
-        f"needs {', '.join(spec.requires)}" if spec.requires else "",
-    )
-    return FactsView(
-        size=parameters(spec.parameters),
-        layers=str(spec.blocks.count),
-        hidden=str(widths.hidden),
-        block=spec.blocks.block_class,
-        line=visible(" · ".join(part for part in parts if part)),
-        notes=tuple(visible(note) for note in spec.evidence.notes),
-    )
-
-
-def _heads(spec: ModelSpec) -> str:
-    widths = spec.widths
-    if widths.heads is None:
-        return "no attention"
-    grouped = widths.key_value_heads not in (None, widths.heads)
-    shared = f" sharing {widths.key_value_heads} key-value heads" if grouped else ""
-    width = f" of {widths.head}" if widths.head else ""
-    return f"{widths.heads} heads{width}{shared}"
-
-
-def _stack(name: str, blocks: BlockFacts | None) -> str:
-    return "" if blocks is None else f"{name} of {blocks.count} {blocks.block_class}"

@@ -18,7 +18,8 @@ class CheckView:
     """None: it is expected, and did not run."""
     word: str
     mark: str
-    measures: tuple[str, ...] = ()
+    measures: tuple[tuple[str, str], ...] = ()
+    """Label and value."""
 
     @property
     def is_plain(self) -> bool:
@@ -55,6 +56,8 @@ class FindingView:
     message: str = ""
     trace: str = ""
     reproduce: str = ""
+    execution: str = ""
+    """Of the record that this is read from, the first where there are several."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,14 @@ class TargetView:
     areas: tuple[AreaView, ...]
     findings: tuple[FindingView, ...]
     samples: tuple[SampleView, ...]
-    measures: tuple[str, ...]
+    measures: tuple[tuple[str, str], ...]
+    """Label and value of what was measured on the target as a whole."""
     reproduce: str
     """A command with CHECK where a check's name goes; empty where no record has one."""
     revision: str
     environments: tuple[str, ...]
     date: str
+    runs: tuple[str, ...]
+    age: str = ""
+    """Of the oldest result that it rests on, in words; empty where there is none."""
+    stale: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from compat.outcomes import Outcome
 from compat.report.evidence import TargetEvidence
@@ -27,13 +27,15 @@ TARGET_MEASURES = (
 )
 """Measures of the target as a whole, shown once; everything else stands beside its check."""
 
+NOT_BY_CHECK = frozenset({*TARGET_MEASURES, "outline"})
+"""An outline is drawn."""
+
 
 def open_target(evidence: TargetEvidence, areas: Mapping[str, str]) -> TargetView:
     """The view of a target."""
     cases = tuple(evidence.cases.values())
     at = evidence.coordinates
     command = reproduce_template(cases)
-    findings = tuple(_findings(cases, command))
     return TargetView(
         id=visible(evidence.id),
         anchor=evidence.anchor,
@@ -46,15 +48,25 @@ def open_target(evidence: TargetEvidence, areas: Mapping[str, str]) -> TargetVie
         mark=verdict_mark(evidence.verdict.word),
         score=score_of(evidence.verdict),
         seconds=sum(case.seconds for case in cases),
-        areas=tuple(_areas(evidence, areas)) if _says_more(evidence, findings) else (),
-        findings=findings,
+        areas=tuple(_areas(evidence, areas)),
+        findings=tuple(_findings(cases, command)),
         samples=_samples(cases),
         measures=_target_measures(cases),
         reproduce=visible(command),
         revision=_revision(cases),
         environments=tuple(dict.fromkeys(case.environment for case in cases if case.environment)),
         date=max((visible(case.started)[:10] for case in cases), default=""),
+        runs=tuple(dict.fromkeys(visible(case.run, 80) for case in cases)),
+        age="" if evidence.age is None else str(evidence.age),
+        stale=evidence.age is not None and evidence.age.stale,
     )
+
+
+def ends_of(cases: Collection[CaseRecord]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What some cases came to, and the classes of the reasons of those that were skipped."""
+    outcomes = dict.fromkeys(str(case.outcome) for case in cases)
+    classes = dict.fromkeys(str(case.reason.reason_class) for case in cases if case.reason)
+    return tuple(outcomes), tuple(classes)
 
 
 def score_of(verdict: Verdict) -> str:
@@ -66,12 +78,6 @@ def _revision(cases: Iterable[CaseRecord]) -> str:
     """The revision of the newest case that has one."""
     known = [(moment(case.started), case.revision) for case in cases if case.revision]
     return visible(max(known)[1], 80) if known else ""
-
-
-def _says_more(evidence: TargetEvidence, findings: tuple[FindingView, ...]) -> bool:
-    """Whether a list of checks adds anything to a single finding that names them all."""
-    alone = len(findings) == 1 and len(findings[0].checks) == len(evidence.cases)
-    return bool(evidence.cases) and not (alone and not evidence.missing)
 
 
 def _areas(evidence: TargetEvidence, areas: Mapping[str, str]) -> Iterable[AreaView]:
@@ -89,7 +95,7 @@ def _check(name: str, case: CaseRecord | None) -> CheckView:
     if case is None:
         return CheckView(visible(name, 120), None, *NOT_RUN)
     own: Measures = {
-        measure: value for measure, value in case.measures.items() if measure not in TARGET_MEASURES
+        measure: value for measure, value in case.measures.items() if measure not in NOT_BY_CHECK
     }
     return CheckView(visible(name, 120), case.outcome, *case_word(case), measures_text(own))
 
@@ -134,6 +140,7 @@ def _finding(group: list[CaseRecord], command: str) -> FindingView:
         message=visible(failure.message, MESSAGE_LIMIT) if failure else "",
         trace=visible(failure.trace[-TRACE_LIMIT:]) if failure else "",
         reproduce=visible(first.reproduce or derived, 600) if applies else "",
+        execution=visible(first.execution, 120),
     )
 
 
@@ -145,9 +152,9 @@ def _samples(cases: Iterable[CaseRecord]) -> tuple[SampleView, ...]:
     )
 
 
-def _target_measures(cases: Iterable[CaseRecord]) -> tuple[str, ...]:
+def _target_measures(cases: Iterable[CaseRecord]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        f"{measure_label(name)} {measure_text(name, value)}"
+        (measure_label(name), measure_text(name, value))
         for name in TARGET_MEASURES
         if (value := largest(cases, name)) is not None
     )

@@ -98,8 +98,10 @@ def _unit(name: str) -> str | None:
     return found[1] if found else None
 
 
-def measures_text(measures: Measures) -> tuple[str, ...]:
-    """Every measure of a case as `label value`, in the order recorded."""
+def measures_text(measures: Measures) -> tuple[tuple[str, str], ...]:
+    """Every measure of a case that has a value, as label and text, in the order recorded."""
     return tuple(
-        f"{measure_label(name)} {measure_text(name, value)}" for name, value in measures.items()
+        (measure_label(name), measure_text(name, value))
+        for name, value in measures.items()
+        if value is not None
     )

@@ -9,6 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from compat.report.comparison import ComparisonView
+from compat.report.drawing_view import DrawingView
+from compat.report.finding_view import FailureView, SkipView, UntestedView
+from compat.report.grid import GridView
+from compat.report.plot_view import PlotView
+from compat.report.section_view import (
+    DifferenceView,
+    PromptView,
+    QualityView,
+    SickView,
+)
 from compat.report.target_view import TargetView
 from compat.results.verdict import Word
 from compat.targets import Device, Mode, Weights
@@ -31,6 +42,11 @@ class ColumnView:
     mode: Mode
 
 
+def column_of(device: Device, mode: Mode) -> str:
+    """A column in words: on a CPU the mode alone."""
+    return str(mode) if device is Device.CPU else f"{device} {mode}"
+
+
 @dataclass(frozen=True)
 class CellView:
     """A model in a mode: the strongest evidence, and what else there is."""
@@ -49,6 +65,14 @@ class CellView:
     """How old the results are that it rests on, in words; empty where there are none."""
     stale: bool = False
     """Whether they are too old to rely on."""
+    weights: str = ""
+    """Of the target that speaks for this cell, tested or not."""
+    outcomes: tuple[str, ...] = ()
+    reason_classes: tuple[str, ...] = ()
+    gigabytes: float | None = None
+    """What it needs at least, in GB; None where that is not known."""
+    changed: bool = False
+    """Whether it is not what it was in the baseline."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,10 @@ class OtherView:
     word: Word
     weights: Weights
     anchor: str
+    mark: str
+    outcomes: tuple[str, ...]
+    reason_classes: tuple[str, ...]
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -71,6 +99,10 @@ class FactsView:
     line: str = ""
     """All the rest in one line."""
     notes: tuple[str, ...] = ()
+    model_class: str = ""
+    line_number: int = 0
+    """In models.yaml."""
+    confidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +122,11 @@ class ModelView:
     cells: tuple[CellView, ...]
     word: Word
     mark: str
+    evidence: str
+    """The kind of weights that the verdict rests on; empty where nothing was tested."""
     targets: tuple[TargetView, ...]
+    grid: GridView
+    drawing: DrawingView | None
 
 
 @dataclass(frozen=True)
@@ -128,62 +164,12 @@ class PairView:
 
 
 @dataclass(frozen=True)
-class SkipView:
-    """All cases that were skipped for one reason."""
-
-    code: str
-    reason_class: str
-    action: str
-    cases: int
-    targets: int
-    texts: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class PlaceView:
-    """Where something was found: a model, and in which modes."""
-
-    model: str
-    row: str
-    """The anchor of the model."""
-    anchor: str
-    """The anchor of the first target concerned."""
-    modes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class FailureView:
-    """One failure, known or not, over all models that show it."""
-
-    word: str
-    mark: str
-    checks: tuple[str, ...]
-    places: tuple[PlaceView, ...]
-    cases: int
-    evidence: str
-    blame: str = ""
-    reason: str = ""
-    issue: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True)
-class UntestedView:
-    """Models that nothing is known of here, for one reason."""
-
-    word: Word
-    mark: str
-    why: str
-    models: tuple[tuple[str, str], ...]
-    """Name and anchor."""
-
-
-@dataclass(frozen=True)
 class FigureTable:
     """One measure, models by modes; an empty text where it was not taken."""
 
     title: str
     unit: str
+    weights: Weights
     columns: tuple[ColumnView, ...]
     rows: tuple[tuple[str, str, tuple[str, ...]], ...]
     """Model, anchor, values."""
@@ -218,6 +204,8 @@ class EnvironmentView:
     line: str
     packages: tuple[tuple[str, str], ...]
     cases: int
+    facts: tuple[tuple[str, str], ...]
+    """All that tells it from another, packages included."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +225,26 @@ class CountView:
     mark: str
     word: str
     count: int
+
+
+@dataclass(frozen=True)
+class TotalView:
+    """The cells of a column that rest on one kind of weights, summed up."""
+
+    evidence: str
+    works: int
+    tested: int
+    counts: tuple[CountView, ...]
+    """By verdict."""
+
+
+@dataclass(frozen=True)
+class TallyView:
+    """Models, targets or cases of one kind of weights, counted."""
+
+    title: str
+    evidence: str
+    counts: tuple[CountView, ...]
 
 
 @dataclass(frozen=True)
@@ -269,6 +277,19 @@ class ReportView:
     gaps: tuple[str, ...] = ()
     """Runs that have not ended and planned jobs without a result, a sentence each."""
     disagreements: tuple[DisagreementView, ...] = ()
+    tallies: tuple[TallyView, ...] = ()
+    totals: tuple[tuple[TotalView, ...], ...] = ()
+    """Of each column, by kind of weights."""
+    plots: tuple[PlotView, ...] = ()
+    prompts: tuple[PromptView, ...] = ()
+    quality: tuple[QualityView, ...] = ()
+    differences: tuple[DifferenceView, ...] = ()
+    """Facts of the environments, side by side."""
+    download: bytes = b""
+    """Every result shown, as gzipped JSON."""
+    changes: ComparisonView | None = None
+    """Since the baseline."""
+    sick: SickView | None = None
 
     @property
     def models(self) -> tuple[ModelView, ...]:

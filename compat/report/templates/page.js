@@ -1,92 +1,82 @@
-// The page is complete without this: it adds the filter, and opens what a link points into.
-"use strict";
-(() => {
-  const form = document.getElementById("filter");
-  const field = document.getElementById("q");
-  const shown = document.getElementById("shown");
-  const none = document.getElementById("none");
-  const rows = [...document.querySelectorAll(".matrix tr[data-model]")].map((row) => ({
-    row,
-    text: (row.dataset.find + " " + row.textContent).toLowerCase(),
-  }));
-  const followers = [...document.querySelectorAll("[data-model]")].filter(
-    (element) => !element.closest(".matrix"),
-  );
-  const findings = [...document.querySelectorAll(".finding")];
-  const families = [...document.querySelectorAll(".matrix tbody")];
+// What the address says is shown; what the reader does is written into the address.
+const theme = document.getElementById("theme");
+const THEMES = ["", "dark", "light"];
 
-  // The hash holds the filter, the place, or both: #q=llama, #t-..., #q=llama&at=t-...
-  const read = () => {
-    const hash = location.hash.slice(1);
-    if (!/^(q|at)=/.test(hash)) return { q: null, at: hash };
-    const values = new URLSearchParams(hash);
-    return { q: values.get("q") || "", at: values.get("at") || "" };
-  };
-  const write = (q, at) => {
-    const hash = q ? "q=" + encodeURIComponent(q) + (at ? "&at=" + at : "") : at;
-    history.replaceState(null, "", hash ? "#" + hash : location.pathname + location.search);
-  };
+const follow = () => {
+  const { filters, at } = readAddress();
+  setFilters(filters);
+  applyFilters();
+  const [anchor, check] = at.split(":");
+  const place = anchor ? document.getElementById(anchor) : null;
+  const article = place?.closest("article.model");
+  if (article) return openSheet(article, place === article ? "" : anchor, check);
+  closeSheet();
+  if (!place) return undefined;
+  for (let details = place.closest("details"); details; details = details.parentElement.closest("details"))
+    details.open = true;
+  return place.scrollIntoView();
+};
 
-  const filter = () => {
-    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const hidden = new Set();
-    for (const { row, text } of rows) {
-      row.hidden = !words.every((word) => text.includes(word));
-      if (row.hidden) hidden.add(row.dataset.model);
-    }
-    for (const element of followers) element.hidden = hidden.has(element.dataset.model);
-    for (const finding of findings)
-      finding.hidden = [...finding.querySelectorAll("[data-of]")].every((place) =>
-        hidden.has(place.dataset.of),
-      );
-    for (const family of families)
-      family.hidden = !family.querySelector("tr[data-model]:not([hidden])");
-    const left = rows.length - hidden.size;
-    shown.textContent = words.length ? left + " of " + rows.length : "";
-    none.hidden = left > 0 || !words.length;
-  };
+const go = (filters, at) => {
+  const hash = hashOf(filters, at);
+  if (hash === location.hash) follow();
+  else location.hash = hash;
+};
 
-  const open = (id) => {
-    const place = id && document.getElementById(id);
-    if (!place) return;
-    for (let at = place.closest("details"); at; at = at.parentElement.closest("details"))
-      at.open = true;
-    place.closest("[hidden]")?.removeAttribute("hidden");
-    (place.closest(".target") || place).scrollIntoView();
-  };
+const filterNow = () => {
+  applyFilters();
+  replaceAddress(filtersNow(), "");
+};
 
-  const follow = () => {
-    const { q, at } = read();
-    if (q !== null && q !== field.value) field.value = q;
-    filter();
-    if (at) open(at);
-    else if (q !== null) document.getElementById("matrix").scrollIntoView();
-  };
+form.addEventListener("input", filterNow);
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("reset", () => setTimeout(filterNow));
+addEventListener("hashchange", follow);
 
-  field.addEventListener("input", () => {
-    filter();
-    write(field.value.trim(), "");
-  });
-  form.addEventListener("submit", (event) => event.preventDefault());
-  addEventListener("hashchange", follow);
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest('a[href^="#"]');
-    const q = field.value.trim();
-    if (!link || !q || link.hash.startsWith("#q=")) return;
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.hash.includes("=")) return;
+  event.preventDefault();
+  go(filtersNow(), decodeURIComponent(link.hash.slice(1)));
+});
+
+document.getElementById("close").addEventListener("click", () => sheet.close());
+sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
+sheet.addEventListener("close", () => {
+  const from = strip.querySelector("[aria-current]")?.hash;
+  closeSheet();
+  if (readAddress().at) replaceAddress(filtersNow(), "");
+  matrix.querySelector(`a[href="${CSS.escape(from ?? "").replace("\\#", "#")}"]`)?.focus();
+});
+
+addEventListener("keydown", (event) => {
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+  if (event.key === "/" && !typing && !sheet.open) {
     event.preventDefault();
-    location.hash = "q=" + encodeURIComponent(q) + "&at=" + link.hash.slice(1);
-  });
-  addEventListener("keydown", (event) => {
-    if (event.key === "/" && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName)) {
-      event.preventDefault();
-      field.focus();
-    } else if (event.key === "Escape" && document.activeElement === field) {
-      field.value = "";
-      filter();
-      write("", "");
-    }
-  });
+    form.elements.q.focus();
+  } else if (event.key === "Escape" && document.activeElement === form.elements.q) {
+    form.reset();
+  }
+});
 
-  form.hidden = false;
-  follow();
-})();
+for (const button of document.querySelectorAll("#plain button"))
+  button.addEventListener("click", () => download(button.dataset.format));
+document.getElementById("plain").hidden = false;
+
+const nameTheme = () => (theme.textContent = `Theme: ${document.documentElement.dataset.theme || "system"}`);
+theme.addEventListener("click", () => {
+  const now = THEMES.indexOf(document.documentElement.dataset.theme ?? "");
+  const next = THEMES[(now + 1) % THEMES.length];
+  document.documentElement.dataset.theme = next;
+  try {
+    localStorage.setItem("compat-theme", next);
+  } catch {
+    // Storage may be forbidden; the choice holds until the page is closed.
+  }
+  nameTheme();
+});
+nameTheme();
+theme.hidden = false;
+form.hidden = false;
+follow();

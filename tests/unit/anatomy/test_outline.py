@@ -42,6 +42,8 @@ def test_an_encoder_decoder_has_both_its_stacks_in_running_order(registry: Regis
         ("encoder", "encoder.block"),
         ("decoder", "decoder.block"),
     ]
+    last = outline.stacks[1].kinds[-1]
+    assert [part.path for part in last.parts] == ["layer.0", "layer.1", "layer.2"]
 
 
 def test_experts_are_counted_fused_or_not(registry: Registry) -> None:

@@ -1,0 +1,78 @@
+"""What the sections beside the matrix show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compat.targets import Weights
+
+
+@dataclass(frozen=True)
+class VoiceView:
+    """What some models of a family wrote, word for word the same."""
+
+    text: str
+    models: tuple[tuple[str, str], ...]
+    """Name and anchor of each."""
+    modes: tuple[str, ...]
+    execution: str
+    """Of the first record that has it."""
+
+
+@dataclass(frozen=True)
+class FamilyVoicesView:
+    """What the models of a family wrote, the most common first."""
+
+    family: str
+    voices: tuple[VoiceView, ...]
+
+
+@dataclass(frozen=True)
+class PromptView:
+    """One prompt, and what every model wrote on from it."""
+
+    prompt: str
+    check: str
+    weights: Weights
+    families: tuple[FamilyVoicesView, ...]
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """The quality of what a target writes, in figures."""
+
+    model: str
+    anchor: str
+    mode: str
+    weights: Weights
+    grade: str
+    figures: tuple[tuple[str, str], ...]
+    execution: str
+
+
+@dataclass(frozen=True)
+class DifferenceView:
+    """A fact of every environment."""
+
+    name: str
+    values: tuple[str, ...]
+    differs: bool
+
+
+@dataclass(frozen=True)
+class SickModelView:
+    """A model that was damaged, and the check that is there to catch it."""
+
+    check: str
+    damage: str
+    says: str
+    """What the check said of it."""
+    caught: bool
+
+
+@dataclass(frozen=True)
+class SickView:
+    """How the checks themselves were tested."""
+
+    models: tuple[SickModelView, ...]
+    note: str = ""
