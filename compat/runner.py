@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
+from compat.fit import Task
 from compat.outcomes import CannotRun, Outcome, Reason, ReasonCode, Stage
 from compat.outcomes.stages import stage_of
 from compat.outcomes.triage import triage
@@ -76,11 +77,17 @@ def run_case(
 
 
 def run_check(check: Check, subject: AnySubject) -> None:
-    """Call a check. Raises NotApplicable where the subject lacks what it needs."""
+    """Call a check.
+
+    Raises NotApplicable where the subject lacks what it needs, CannotRun where what it does would
+    take more memory than was free.
+    """
     __tracebackhide__ = True
     undecided = check.needs - known_capabilities(subject.spec, subject.target).keys()
     if undecided:
         cast("Subject | PairSubject", subject).require(*sorted(undecided))
+    if subject.fit is not None:
+        subject.fit.require(Task(check.memory))
     check.function(subject)
 
 

@@ -29,7 +29,7 @@ def weights_wait_where_asked(subject: Subject) -> None:
     assert not resident, f"{len(resident)} weights are not offloaded: {', '.join(resident[:4])}"
 
 
-@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, memory="second_copy", loads=1)
+@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, loads=1)
 def offloaded_equals_resident(subject: Subject) -> None:
     """Logits are those of the same weights in memory."""
     reference = subject.reference
@@ -38,7 +38,7 @@ def offloaded_equals_resident(subject: Subject) -> None:
     subject.measure("reference", reference.name)
 
 
-@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, memory="second_copy", loads=1)
+@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, loads=1)
 def offloaded_hooks_see_activations(subject: Subject) -> None:
     """A hook on an offloaded block sees real activations: those of the weights in memory."""
     reference = subject.reference

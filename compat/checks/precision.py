@@ -75,7 +75,7 @@ def weights_quantized(subject: Subject) -> None:
     )
 
 
-@check(Area.PRECISION, modes=CONVERTED, memory="second_copy", loads=1)
+@check(Area.PRECISION, modes=CONVERTED, loads=1)
 def close_to_reference(subject: Subject) -> None:
     """Logits and block outputs are close to the unquantized reference's."""
     reference, run = subject.reference, subject.run

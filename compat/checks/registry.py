@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 from compat.targets import Kind, Mode, Weights
 
+MemoryTask = Literal["forward", "backward", "training", "second_copy"]
+"""What is done with a model, by what it takes: `compat.fit.Task` says of each what that is."""
+
 CheckFunction = Callable[[Any], None]
 """Takes a `Subject`, a `ConfigSubject` or a `PairSubject`, as its declaration says."""
 
@@ -59,8 +62,8 @@ class Check:
     kind: Kind
     """Whether it is about models or about pairs of them."""
     per: Literal["model", "target"]
-    memory: Literal["forward", "backward", "second_copy"]
-    """What has to fit beside the weights."""
+    memory: MemoryTask
+    """What has to fit: `compat.fit.Task` by name, told apart case by case."""
     loads: int
     """Checkpoints it loads beside its target."""
 
@@ -148,7 +151,7 @@ def check(
     weights: Iterable[Weights] | None = None,
     kind: Kind = Kind.MODEL,
     per: Literal["model", "target"] = "target",
-    memory: Literal["forward", "backward", "second_copy"] = "forward",
+    memory: MemoryTask = "forward",
     loads: int = 0,
     catalogue: Catalogue = CATALOGUE,
 ) -> Callable[[CheckFunction], CheckFunction]:

@@ -22,7 +22,7 @@ LOWERED = 0.02
 """By how much of the loss a step should lower it, were the loss as steep all the way."""
 
 
-@check(Area.TRAINING, modes=RESIDENT, memory="backward")
+@check(Area.TRAINING, modes=RESIDENT, memory="training")
 def gradient_reaches_every_weight(subject: Subject) -> None:
     """Every trainable weight that takes part gets a finite gradient: the slope of the loss."""
     from compat.subject.training import gradients, modules_that_ran
@@ -68,7 +68,7 @@ def _slope(subject: Subject, gradients: dict[str, Tensor], length: float) -> flo
     return min(slopes, key=lambda slope: abs(slope - length))
 
 
-@check(Area.TRAINING, modes=RESIDENT, memory="backward")
+@check(Area.TRAINING, modes=RESIDENT, memory="training")
 def gradient_checkpointing_changes_no_gradient(subject: Subject) -> None:
     """With gradient checkpointing every block runs twice, and every gradient is the same."""
     from compat.outcomes import NotApplicable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import TypeAlias
@@ -38,7 +38,7 @@ PREFERRED = (
 """Modes in the order in which they are proposed: those that change least and run fastest first."""
 PROPOSED = 2
 IN_WORDS = {
-    Task.FORWARD: "",
+    Task.FORWARD: "it ",
     Task.BACKWARD: "a backward ",
     Task.TRAINING: "a gradient of every weight ",
     Task.SECOND_COPY: "a second copy ",
@@ -51,9 +51,16 @@ Parts: TypeAlias = Sequence[tuple[Target, ModelSpec]]
 class Fitting:
     """All that judging depends on besides the target."""
 
-    facts: Facts
+    facts: Facts = field(default_factory=Facts)
     workload: Workload = SUITE
     room: Callable[[], Room] = free_room
+
+    def require(self, parts: Parts, task: Task = Task.FORWARD) -> Judgement | None:
+        """Judge, and raise CannotRun where the task does not fit."""
+        judgement = self.judge(parts)
+        if judgement is not None:
+            judgement.require(task)
+        return judgement
 
     def judge(self, parts: Parts) -> Judgement | None:
         """What the models of a target take together, held against what is free now.
@@ -166,8 +173,10 @@ def in_words(bill: Bill, room: Room) -> str:
 
 
 def gigabytes(count: int) -> str:
-    """Bytes in GB, which are 10^9; in MB where that is less than a tenth of one."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+    """Bytes in GB, which are 10^9, and in MB below one."""
+    if count < 1e9:
+        return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e9:,.1f} GB" if count >= 1e10 else f"{count / 1e9:.2f} GB"
 
 
 def _plenty(parts: Parts, room: Room) -> bool:

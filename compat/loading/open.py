@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compat.fit.judge import Fitting, Judgement
 from compat.loading.load import LoadOptions, load
 from compat.loading.loaded import Loaded
 from compat.loading.reference import References
@@ -45,12 +46,14 @@ class Opening:
     wrappers: Mapping[str, Wrapper] = field(default_factory=lambda: BARE_ONLY)
     announce: Callable[[str], None] | None = None
     """Told what takes long, such as teaching a twin."""
+    fitting: Fitting = field(default_factory=Fitting)
+    """What judges, before anything is fetched or loaded, whether it fits."""
 
     @property
     def references(self) -> References:
         """Where references are stored: beside the twins."""
         store = ReferenceStore((self.twin_cache or default_cache()) / FOLDER)
-        return References(store, self.options)
+        return References(store, self.options, self.fitting)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class SharedLoad:
     spec: ModelSpec
     checkpoint: Checkpoint
     opening: Opening
+    fit: Judgement | None = None
+    """What it was predicted to take, and what was free before."""
 
     @contextmanager
     def wrapped(self, target: Target, wrapper: Wrapper) -> Iterator[Subject]:
@@ -78,11 +83,16 @@ class SharedLoad:
                 target=target,
                 spec=self.spec,
                 checkpoint=self.checkpoint,
-                load_measures={**self.checkpoint.notes, **self.loaded.measures},
+                load_measures={
+                    **self.checkpoint.notes,
+                    **self.loaded.measures,
+                    **(self.fit.measures if self.fit else {}),
+                },
                 reference=self.opening.references.provider(self.spec),
                 store=CheckpointStore(self.opening.options, wrapper),
             )
             undo.callback(wrapper.unwrap, subject)
+            subject.fit = self.fit
             subject.warm_up()
             wrapped = outline(model)
             opened = undo.pop_all()
@@ -103,6 +113,7 @@ def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[Sha
     """
     with in_stage(Stage.REQUIREMENTS):
         require(target, spec, opening.host)
+        fit = opening.fitting.require(((target, spec),))
     with in_stage(Stage.WEIGHTS):
         checkpoint = find_checkpoint(
             target,
@@ -119,7 +130,7 @@ def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[Sha
         undo.callback(release, loaded)
         opened = undo.pop_all()
     with opened:
-        yield SharedLoad(loaded, spec, checkpoint, opening)
+        yield SharedLoad(loaded, spec, checkpoint, opening, fit)
 
 
 @contextmanager

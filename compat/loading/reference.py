@@ -15,6 +15,7 @@ import torch
 
 import compat.loading
 import compat.subject
+from compat.fit.judge import Fitting
 from compat.loading.load import LoadOptions, load
 from compat.loading.memory import return_freed_memory
 from compat.loading.reference_store import ReferenceStore
@@ -41,6 +42,8 @@ class References:
 
     store: ReferenceStore
     options: LoadOptions
+    fitting: Fitting | None = None
+    """What judges whether a reference fits beside what is loaded."""
 
     def provider(self, spec: ModelSpec) -> Callable[[Subject], Reference]:
         """What a subject asks for its reference: tried once, and found missing for all checks."""
@@ -96,6 +99,8 @@ class References:
             self.store.read_or_make(key, lambda: _tensors(run))
 
     def _compute(self, target: Target, spec: ModelSpec, checkpoint: Checkpoint) -> Tensors:
+        if self.fitting is not None:
+            self.fitting.require(((target, spec),))
         loaded = load(target, spec, checkpoint, self.options)
         try:
             subject = Subject(

@@ -55,6 +55,7 @@ class Means(Protocol):
 
 def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManager[AnySubject]:
     """Open a target as the options of this run say."""
+    from compat.fit.judge import Fitting
     from compat.loading.requirements import require
     from compat.weights.consent import Policy
     from compat.weights.hub import Wanted
@@ -65,6 +66,9 @@ def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManag
         # Judged before torch is imported: what can't run here is said at once.
         for target, spec in planned.parts:
             require(target, spec, session.host)
+        fitting = Fitting()
+        if not session.shelf.holds(planned.target.load_key) and _obtainable(planned, session.hub):
+            fitting.require(planned.parts)
 
     with in_stage(Stage.WEIGHTS):
         for target, spec in planned.parts:
@@ -86,12 +90,21 @@ def open_planned(planned: PlannedTarget, session: Means) -> AbstractContextManag
         local=session.given.paths,
         hub=session.hub,
         announce=session.announce,
+        fitting=fitting,
     )
     if isinstance(planned.spec, PairSpec):
         return open_pair(planned.target, planned.spec, opening)
     if planned.target.weights is Weights.CONFIG:
         return open_subject(planned.target, planned.spec, opening)
     return _open_shared(planned.target, planned.spec, opening, session)
+
+
+def _obtainable(planned: PlannedTarget, hub: Hub) -> bool:
+    """Whether all weights are here or may be fetched: if not, that is what there is to say."""
+    from compat.weights.hub import Wanted
+
+    wanted = [Wanted.of(spec) for target, spec in planned.parts if target.weights is Weights.HUB]
+    return hub.access.may_download or all(hub.complete(one) is not None for one in wanted)
 
 
 @contextmanager

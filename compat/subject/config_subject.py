@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from compat.fit.judge import Judgement
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
 from compat.subject.notes import Notes
@@ -20,6 +21,8 @@ class ConfigSubject(Notes):
         self.spec = spec
         self.load_measures: Measures = {}
         self.revision: str | None = None
+        self.fit: Judgement | None = None
+        """Nothing is loaded, so nothing has to fit."""
 
     @contextmanager
     def pristine(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compat.fit.judge import Judgement
 from compat.outcomes import NotApplicable
 from compat.pairs import EmbeddingStatistics, LinearAdapter, PerceiverResampler
 from compat.registry.pair import PairSpec
@@ -46,6 +47,8 @@ class PairSubject(Notes):
         self.spec = spec
         self.source = source
         self.receiver = receiver
+        self.fit: Judgement | None = None
+        """What both were predicted to take; None where nothing was in question."""
 
     # What it is
 

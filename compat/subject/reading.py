@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from compat.fit.judge import Judgement
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
 from compat.subject.inputs import Inputs, pad_rows
@@ -43,6 +44,8 @@ class ReadingModel(Notes):
         self.checkpoint = checkpoint
         self.load_measures: Measures = load_measures or {}
         """What the loader measured: seconds, bytes, dtype, device map."""
+        self.fit: Judgement | None = None
+        """What it was predicted to take, and what was free; None where nothing was in question."""
         self.forward_arguments = frozenset(inspect.signature(model.forward).parameters)
         """Names that the model's forward spells out."""
 

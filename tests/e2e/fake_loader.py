@@ -31,6 +31,7 @@ class FakeSubject:
         self.traces = []
         self.sampled = None
         self.changed = False
+        self.fit = None
 
     def require(self, *capabilities):
         pass

@@ -35,6 +35,7 @@ class FakeSubject:
         self.target = Target("g", "g", Weights.TWIN, Device.CPU, Mode.FP32)
         self.traces = []
         self.lacks = frozenset({"attention"})
+        self.fit = None
 
     def require(self, *names):
         for name in names:
