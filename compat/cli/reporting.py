@@ -52,7 +52,8 @@ def make_report(
     for line in remarks(written):
         console.print(f"compat report: {line}")
     append_step_summary(written.summary)
-    console.print(f"{written.html}\n{written.markdown}\n{written.records}")
+    for path in (written.html, written.markdown, *written.pages, written.records):
+        console.print(str(path))
     return WRONG if written.missing else DONE
 
 

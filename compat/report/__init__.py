@@ -18,6 +18,8 @@ from compat.report.build import build_view
 from compat.report.comparison import ComparisonView, comparison_view
 from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
+from compat.report.material import Material
+from compat.report.pages import write_pages
 from compat.report.step_summary import append_step_summary, step_summary
 from compat.report.view import DescribedCheck, ReportView
 from compat.results.compare import compare
@@ -51,6 +53,8 @@ class ReportFiles:
     html: Path
     records: Path
     markdown: Path
+    pages: tuple[Path, ...]
+    """The other Markdown pages."""
     problems: tuple[Problem, ...]
     missing: tuple[MissingJob, ...]
     """Planned jobs without a result that no later run has."""
@@ -74,7 +78,7 @@ def write_report(
     stale_after: timedelta = STALE_AFTER,
     baseline: Path | None = None,
 ) -> ReportFiles:
-    """Write `index.html`, `results.jsonl` and `SUPPORTED_MODELS.md` to `folder`, each atomically.
+    """Write `index.html`, `results.jsonl` and the Markdown pages to `folder`, each atomically.
 
     `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
     (see `build_view`). What is older than `stale_after` today is marked; what differs from the
@@ -95,6 +99,7 @@ def write_report(
         html=folder / "index.html",
         records=folder / "results.jsonl",
         markdown=folder / "SUPPORTED_MODELS.md",
+        pages=write_pages(Material.of(read.records, registry, checks), folder),
         problems=read.problems,
         missing=missing_jobs(read.records),
         unfinished=unfinished_runs(read.records),
