@@ -15,6 +15,12 @@ from compat.targets.selection import SelectionError
 
 USAGE_ERROR = 2
 
+DOCTOR_HELP = """What the suite finds for one MODEL on this machine, step by step; of the machine
+itself where no model is given.
+
+Exit codes: 0 it works; 1 something is wrong with the model; 2 usage; 3 this machine or its access
+stands in the way; 4 the suite failed; 130 interrupted. The report is written in any case."""
+
 app = typer.Typer(
     help="Compatibility of language models: what the tests do not do. To test, run pytest.",
     no_args_is_help=True,
@@ -221,9 +227,47 @@ def schema_command() -> None:
     sys.stdout.write(schema_text())
 
 
-@app.command("doctor")
-def doctor_command(registry: RegistryOption = None) -> None:
-    """This machine as the suite sees it: what is here, what is missing, and what that blocks."""
-    from compat.cli.doctor import show_doctor
+@app.command("doctor", help=DOCTOR_HELP)
+def doctor_command(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Id, alias, slug, org/name[@revision], or folder."),
+    ] = "",
+    modes: Annotated[str, typer.Option("--modes", metavar="MODES", help="Such as fp32,nf4.")] = "",
+    weights: Annotated[
+        str,
+        typer.Option("--weights", metavar="KIND", help="hub or twin, where a model has both."),
+    ] = "",
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu or gpu. By default what is here.")
+    ] = "",
+    download: Annotated[
+        str, typer.Option("--download", metavar="GB", help="GB that may be downloaded, or any.")
+    ] = "",
+    allow_remote_code: Annotated[
+        bool, typer.Option("--allow-remote-code", help="Run the code that a checkpoint brings.")
+    ] = False,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Read pickled weights, which can run any code.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="The report. By default reports/doctor/MODEL."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, in one piece.")] = False,
+    registry: RegistryOption = None,
+) -> None:
+    """Examine one model; see `DOCTOR_HELP`."""
+    if not model:
+        from compat.cli.doctor import show_doctor
 
-    show_doctor(registry)
+        show_doctor(registry)
+        return
+    from compat.cli.consultation import Asked, consult
+
+    asked = Asked(
+        model, modes, weights, device, download, allow_remote_code, allow_pickle, output, as_json
+    )
+    raise typer.Exit(consult(asked, registry))

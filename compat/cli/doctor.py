@@ -14,6 +14,7 @@ from rich.table import Table
 
 from compat import __version__
 from compat.cli.listing import what_blocks, wide_console
+from compat.loading.reference_store import FOLDER, ReferenceStore
 from compat.registry.load import default_registry_path, load_registry
 from compat.results.redact import TOKEN_VARIABLES
 from compat.targets import Weights
@@ -55,6 +56,9 @@ def facts(host: Host) -> Iterator[tuple[str, str]]:
         yield "gpu", "none"
     cache = default_cache()
     yield "twins", f"{_count(cache / 'models')} in {_shown(cache)}"
+    references = ReferenceStore(cache / FOLDER)
+    kept = f"{references.size() / GIGABYTE:.1f} of at most {references.largest / GIGABYTE:.0f} GB"
+    yield "references", f"{len(references)}, {kept}, beside the twins; safe to delete"
     yield "disk left", f"{shutil.disk_usage(_existing(cache)).free / GIGABYTE:.1f} GB"
     yield "hub token", "set" if any(map(os.environ.get, TOKEN_VARIABLES)) else "not in environment"
     yield "hub offline", _yes(bool(os.environ.get("HF_HUB_OFFLINE")))

@@ -70,10 +70,15 @@ def _on_the_command_line(
         if not rest:
             # What is no path, such as a package under --pyargs, may hold the function.
             wider |= not base.exists() or definition.path.resolve().is_relative_to(base)
-        elif base == Path(definition.path).resolve():
+        elif base == Path(definition.path).resolve() or _is_module(path, config, definition):
             inner = rest.partition("[")[0].split("::")
             if inner == names and bracketed(rest):
                 parts.append(bracketed(rest))
             else:
                 wider |= inner == names[: len(inner)]
     return tuple(parts), bool(parts) and not wider
+
+
+def _is_module(name: str, config: pytest.Config, definition: pytest.Function) -> bool:
+    """Whether a function's module was named in the place of its file, with --pyargs."""
+    return bool(config.getoption("pyargs")) and name == definition.module.__name__

@@ -46,6 +46,8 @@ IN_BRIEF: Final = {
 }
 """What a report carries of its record: pytest keeps every report until the end, and xdist sends
 them."""
+OWN_MODULE, OWN_FILE = "compat.suite", "compat/suite.py"
+"""What `compat doctor` runs, from wherever it is installed."""
 
 
 @dataclass
@@ -257,8 +259,16 @@ class Recorder:
         options += [f"--compat-model {shlex.quote(name)}" for name in names]
         pairs = (*given.request.pairs, *(map(str, pair) for pair in given.folder_pairs))
         options += [f"--compat-pair {shlex.join(pair)}" for pair in pairs]
-        command = " ".join(["pytest", shlex.quote(node_id), *options])
+        command = " ".join(["pytest", _address(node_id), *options])
         return self.redactor.text(command)
+
+
+def _address(node_id: str) -> str:
+    """How a shell names a test to pytest: those of the suite's own module by that module."""
+    file, _, test = node_id.partition("::")
+    if not file or file.endswith(OWN_FILE):  # it has no file's name where it is outside the rootdir
+        return f"--pyargs {shlex.quote(f'{OWN_MODULE}::{test}')}"
+    return shlex.quote(node_id)
 
 
 def in_brief(record: CaseRecord) -> dict[str, Any]:

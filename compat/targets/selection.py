@@ -27,7 +27,7 @@ Predicate = Callable[[frozenset[str]], bool]
 ON_REQUEST: frozenset[Mode | Weights] = frozenset({Weights.HUB, Mode.FP4})
 """What runs only when it is asked for, besides the devices that are not there."""
 
-NameT = TypeVar("NameT", Mode, Weights)
+NameT = TypeVar("NameT", Mode, Weights, Device)
 
 
 class SelectionError(ValueError):
