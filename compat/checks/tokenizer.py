@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compat.checks.registry import Area, check
+from compat.outcomes.bounds import bounded
 from compat.targets import Weights
 
 if TYPE_CHECKING:
     from compat.subject import Subject
+
+
+SECONDS_TO_RENDER = 10.0
+"""What no chat template needs a hundredth of."""
 
 
 @check(Area.TOKENIZER)
@@ -81,10 +86,12 @@ def chat_template_renders(subject: Subject) -> None:
     """The chat template renders a conversation and opens the model's turn."""
     question = "Which heads are gated?"
     turns = [{"role": "user", "content": question}]
-    rendered = subject.tokenizer.apply_chat_template(turns, tokenize=False)
-    opened = subject.tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=True
-    )
+    # A template is a stranger's: it can loop for ever, or multiply text until memory is full.
+    with bounded("the chat template", seconds=SECONDS_TO_RENDER, megabytes=1_000):
+        rendered = subject.tokenizer.apply_chat_template(turns, tokenize=False)
+        opened = subject.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
     subject.sample(opened)
     assert question in rendered, "the rendered conversation does not hold the question"
     assert opened.startswith(rendered.rstrip()), "the generation prompt changes what was before it"

@@ -19,6 +19,7 @@ from compat.loading.loaded import (
     WrongAutoClassError,
 )
 from compat.loading.memory import footprint, older_objects_uncollected, resident_bytes
+from compat.loading.outsized import refuse_outsized
 from compat.loading.placement import (
     DeviceMap,
     describe_placement,
@@ -39,6 +40,7 @@ from compat.loading.stored_quantization import refuse_dequantized, settle_stored
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
 from compat.targets import Checkpoint, Device, Mode, Target
+from compat.targets.capabilities import REAL
 from compat.weights.consent import runs_code
 
 __all__ = ["IncompleteCheckpointError", "LoadOptions", "Loaded", "load", "release"]
@@ -137,6 +139,8 @@ def _load_model(
     model_class = _model_class(auto_class, config, folder, trust)
     if model_class is None:
         raise WrongAutoClassError(_other_classes(spec, config))
+    if target.weights in REAL:
+        refuse_outsized(auto_class, config, folder, trust)
     attention = supported_attention(model_class, options.attention)
     dtype, placement = load_dtype(target), device_map(target)
     arguments = _quantization_arguments(target, dtype) | _offload_arguments(target, options, undo)

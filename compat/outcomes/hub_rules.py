@@ -49,6 +49,12 @@ HUB_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ReasonCode.NOT_FOUND,
+        "no repository can have such a name",
+        "check the model's id in models.yaml",
+        classes=("HFValidationError",),
+    ),
+    Rule(
+        ReasonCode.NOT_FOUND,
         "the repository has no such revision",
         "check the model's revision in models.yaml",
         classes=("RevisionNotFoundError",),

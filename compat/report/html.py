@@ -14,6 +14,7 @@ from compat.report.marks import outcome_word
 from compat.report.text import duration, is_link
 from compat.report.view import ReportView, column_of
 from compat.results.atomic import replace_text
+from compat.results.visible import visible
 from compat.targets import Weights
 
 STYLES = ("page.css", "matrix.css", "model.css", "sections.css", "media.css")
@@ -24,7 +25,7 @@ SCRIPTS = ("address.js", "filter.js", "results.js", "sheet.js", "matrix.js", "pa
 
 def write_html(view: ReportView, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    replace_text(path, render_html(view))
+    replace_text(path, visible(render_html(view)))
 
 
 def render_html(view: ReportView) -> str:

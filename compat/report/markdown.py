@@ -12,6 +12,7 @@ from compat.report.target_view import FindingView, TargetView
 from compat.report.view import CellView, ModelView, PairView, ReportView
 from compat.results.atomic import replace_text
 from compat.results.verdict import Word
+from compat.results.visible import visible
 from compat.targets import Weights
 
 _RESOURCES = frozenset(
@@ -31,7 +32,7 @@ _GLYPHS = {
 
 def write_markdown(view: ReportView, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    replace_text(path, render_markdown(view))
+    replace_text(path, visible(render_markdown(view)))
 
 
 def render_markdown(view: ReportView) -> str:

@@ -16,12 +16,16 @@ def visible(text: str, limit: int | None = None) -> str:
     says so. This is not HTML escaping, which the templates do on top.
     """
     cut = text if limit is None or len(text) <= limit else text[:limit]
-    shown = "".join(map(_shown, cut)) if not cut.isascii() or not cut.isprintable() else cut
+    # A page has millions of characters, and few that differ.
+    orders = {ord(one): _escaped(one) for one in set(cut) if _is_hidden(one)}
+    shown = cut.translate(orders) if orders else cut
     return shown if len(cut) == len(text) else f"{shown} … ({len(text):,} characters in all)"
 
 
-def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
-        return character
+def _is_hidden(character: str) -> bool:
+    return character not in _KEPT and unicodedata.category(character) in _HIDDEN
+
+
+def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"

@@ -8,15 +8,14 @@ given by its path is its owner's: nobody can change it from afar, and the comman
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import ModelSpec
+from compat.weights.sound import read_json
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 FILES_SHOWN = 6
@@ -149,7 +148,7 @@ def _references(path: Path) -> Iterator[str]:
     """The classes that an `auto_map` names."""
     if not path.is_file():
         return
-    written: Any = json.loads(path.read_text(encoding="utf-8"))
+    written = read_json(path)
     mapped = written.get("auto_map") if isinstance(written, dict) else None
     values = mapped.values() if isinstance(mapped, dict) else (mapped,)
     for value in values:

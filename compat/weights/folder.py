@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from compat.outcomes import CannotRun, Reason
 from compat.targets import Shape
 from compat.weights.consent import PICKLE, Consent, files_hashed
+from compat.weights.sound import read_config, read_full_config, shard_names
 
 PICKLES: tuple[str, ...] = ("*.bin", "*.pt", "*.pth")
 NOT_WEIGHTS: tuple[str, ...] = ("training_args.bin", "optimizer.*", "scheduler.*")
@@ -20,14 +19,14 @@ SHARD_INDEX = "model.safetensors.index.json"
 
 def read_shape(folder: Path) -> Shape:
     """Read what the checkpoint's config announces. Runs no code of the checkpoint."""
-    from transformers import AutoConfig, PretrainedConfig
+    from transformers import PretrainedConfig
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     from compat.anatomy.config_shape import announced_shape
 
-    written: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if written.get("model_type") in CONFIG_MAPPING:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    written = read_config(folder)
+    if written["model_type"] in CONFIG_MAPPING:
+        config = read_full_config(folder)
     else:
         config = PretrainedConfig.from_dict(written)
     return Shape(**asdict(announced_shape(config)))
@@ -56,9 +55,9 @@ def judge_weights(folder: Path, consent: Consent, lacking: Callable[[str], Reaso
 
 
 def missing_shards(folder: Path) -> list[str]:
-    """Names of the weight files that the folder's index lists and the folder does not hold."""
-    index = folder / SHARD_INDEX
-    if not index.is_file():
-        return []
-    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return sorted(name for name in shards if not (folder / name).is_file())
+    """Names of the weight files that the folder's index lists and the folder does not hold.
+
+    Raises UnsoundCheckpointError for names that lead elsewhere.
+    """
+    names = shard_names(folder, SHARD_INDEX)
+    return [name for name in names if not (folder / name).is_file()]

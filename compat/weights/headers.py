@@ -46,23 +46,48 @@ class StoredWeights:
         return DTYPE_NAMES.get(most, most)
 
 
+LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors itself reads no longer one."""
+
+
 class NoHeaderError(ValueError):
-    """A file that does not begin as a safetensors file does."""
+    """A file that does not begin as a safetensors file does, or lies about what follows."""
 
 
 def read_header(path: Path) -> dict[str, dict[str, Any]]:
     """Tensor name -> its `dtype`, `shape` and `data_offsets`. Raises NoHeaderError."""
+    size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        if length > path.stat().st_size:
+        if length > min(size, LONGEST_HEADER):
             raise NoHeaderError(f"{path} is no safetensors file")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:  # no text, or no JSON
+        except (ValueError, RecursionError) as error:  # no text, no JSON, or nested without end
             raise NoHeaderError(f"{path} is no safetensors file") from error
     if not isinstance(header, dict):
         raise NoHeaderError(f"{path} is no safetensors file")
-    return {name: tensor for name, tensor in header.items() if name != METADATA}
+    tensors = {name: tensor for name, tensor in header.items() if name != METADATA}
+    for name, tensor in tensors.items():
+        if not _is_tensor(tensor, size - LENGTH_BYTES - length):
+            raise NoHeaderError(f"{path}: the header lies about tensor {name!r}")
+    return tensors
+
+
+def _is_tensor(said: Any, size: int) -> bool:
+    """Whether an entry of a header is that of a tensor which lies in `size` bytes of data."""
+    if not isinstance(said, dict) or not isinstance(said.get("dtype"), str):
+        return False
+    lists = (said.get("shape"), said.get("data_offsets"))
+    for numbers in lists:
+        if not isinstance(numbers, list) or not all(type(one) is int for one in numbers):
+            return False
+    shape, offsets = said["shape"], said["data_offsets"]
+    if min((*shape, *offsets), default=0) < 0 or len(offsets) != 2:
+        return False
+    begin, end = offsets
+    # Two numbers to the byte are the most that any dtype of the format packs.
+    return bool(begin <= end <= size and math.prod(shape) <= 2 * (end - begin))
 
 
 def stored_weights(folder: Path) -> StoredWeights:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,20 @@ from compat.weights.folder import missing_shards
 from compat.weights.full import is_unfinished
 from compat.weights.headers import NoHeaderError, StoredWeights, stored_weights
 from compat.weights.hub.demands import packages_needed
+from compat.weights.sound import NotACheckpointError as NotACheckpointError
+from compat.weights.sound import (
+    read_config,
+    read_full_config,
+    read_json,
+    refuse_outsiders,
+    refuse_unsound,
+)
 
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""
 
 UNKNOWN_CLASS = ""
 """Block class of an entry that nobody has written down."""
-
-
-class NotACheckpointError(ValueError):
-    """A folder given as a checkpoint is none; the message says what is missing."""
 
 
 def local_spec(folder: Path) -> ModelSpec:
@@ -40,6 +43,8 @@ def local_spec(folder: Path) -> ModelSpec:
     numbers to the defaults of its class. Raises NotACheckpointError.
     """
     _read_config(folder)
+    refuse_outsiders(folder)
+    refuse_unsound(folder)
     missing = missing_shards(folder)
     if missing:
         raise NotACheckpointError(
@@ -121,13 +126,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise NotACheckpointError(f"{folder} is no checkpoint: it has no config.json")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise NotACheckpointError(f"{path} is no JSON: {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise NotACheckpointError(f"{path} is no model's config: it has no model_type")
-    return config
+    return read_config(folder)
 
 
 def _shape(config: dict[str, Any], folder: Path) -> AnnouncedShape:
@@ -135,12 +134,9 @@ def _shape(config: dict[str, Any], folder: Path) -> AnnouncedShape:
         return announced_shape(config)
     except ConfigShapeError:
         pass
-    from transformers import AutoConfig
-
     try:
-        full = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return announced_shape(full)
-    except (ConfigShapeError, ValueError, OSError) as error:
+        return announced_shape(read_full_config(folder))
+    except Exception as error:  # a class may raise anything for what a stranger has written
         raise NotACheckpointError(f"{folder}: the config can't be read: {error}") from error
 
 
@@ -168,7 +164,11 @@ def _tokenizer_kind(folder: Path) -> TokenizerKind:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return TokenizerKind.SENTENCEPIECE_BPE
-    text = path.read_text(encoding="utf-8")
-    if json.loads(text)["model"].get("type") == "Unigram":
+    written = read_json(path)
+    model = written.get("model") if isinstance(written, dict) else None
+    if not isinstance(model, dict):
+        raise NotACheckpointError(f"{path.name} is no tokenizer's: it has no model")
+    if model.get("type") == "Unigram":
         return TokenizerKind.UNIGRAM
-    return TokenizerKind.BYTE_LEVEL_BPE if "ByteLevel" in text else TokenizerKind.SENTENCEPIECE_BPE
+    byte_level = b"ByteLevel" in path.read_bytes()
+    return TokenizerKind.BYTE_LEVEL_BPE if byte_level else TokenizerKind.SENTENCEPIECE_BPE

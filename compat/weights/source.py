@@ -17,6 +17,7 @@ from compat.weights.consent import (
 )
 from compat.weights.folder import judge_weights, read_shape
 from compat.weights.hub import Hub, Wanted
+from compat.weights.sound import refuse_outsiders, refuse_unsound
 
 
 def find_checkpoint(
@@ -59,7 +60,7 @@ def local_folder(
     """Check the folder that was given for local weights. Imports no torch.
 
     Raises CannotRun: no folder, no checkpoint in it, files missing, or code or pickled weights
-    that this run does not allow.
+    that this run does not allow; UnsoundCheckpointError for what nobody means well by.
     """
     folder = local.get(target.model)
     if folder is None or not folder.is_dir():
@@ -80,6 +81,8 @@ def local_folder(
 
     if not (folder / "config.json").is_file():
         raise CannotRun(lacking("config.json is missing"))
+    refuse_outsiders(folder)
+    refuse_unsound(folder)
     if not spec.native:
         consent = consent_of_owner(policy.allow_remote_code)
         if not consent.given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from compat.weights.hub.snapshot import (
     fetches_code,
     is_whole,
 )
+from compat.weights.sound import UnsoundCheckpointError, too_large
 
 SPARE_DISK = GIGABYTE
 """Bytes that a download leaves free."""
@@ -62,7 +64,13 @@ class Download:
         return self.access.cache_folder / name / "snapshots" / self.listing.commit
 
     def refuse_useless(self) -> None:
-        """Raise CannotRun where the repository holds nothing that may be loaded."""
+        """Raise CannotRun where the repository holds nothing that may be loaded.
+
+        Raises UnsoundCheckpointError for a tokenizer without bounds and its like.
+        """
+        problem = too_large({name: self.listing.sizes[name] for name in self.needed.small})
+        if problem is not None:
+            raise UnsoundCheckpointError(problem)
         if "config.json" not in self.needed.small:
             raise CannotRun(_nothing_to_load("config.json"))
         if not self.needed.weights:
@@ -116,7 +124,7 @@ class Download:
                 cache_dir=self.access.cache,
                 endpoint=self.access.endpoint,
                 token=self.access.token,
-                allow_patterns=wanted,
+                allow_patterns=list(map(glob.escape, wanted)),
                 tqdm_class=bar_class(progress),
             )
         progress.end()

@@ -7,11 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from compat.weights.sound import is_plain
+
 SMALL_FILES = ("*.json", "*.model", "*.spm", "*.txt", "*.jinja", "*.tiktoken")
 """Config, tokenizer, chat template, index of shards."""
 TEMPLATES = ("chat_templates/*.jinja", "additional_chat_templates/*.jinja")
 CODE = ("*.py",)
-NOT_NEEDED = ("*.bin.index.json", "*.h5.index.json", "*.msgpack.index.json", "model.*.index.json")
+ADAPTER = "adapter_config.json"
+"""transformers would load the adapter onto the model, or another repository's model below it."""
+NOT_NEEDED = (
+    ADAPTER,
+    "*.bin.index.json",
+    "*.h5.index.json",
+    "*.msgpack.index.json",
+    "model.*.index.json",
+)
 """Lists of shards in formats that are not loaded, and of variants such as `model.fp16`."""
 
 ONE_FILE = "model.safetensors"
@@ -47,7 +57,7 @@ def needed_files(listing: Iterable[str], *, code: bool = False) -> NeededFiles:
     `code`.
     """
     paths = sorted(listing)
-    root = [path for path in paths if "/" not in path]
+    root = [path for path in paths if is_plain(path)]
     weights = _safetensors(root)
     pickles = tuple(path for path in root if PICKLES.fullmatch(path))
     pickled = not weights and bool(pickles)
@@ -77,8 +87,8 @@ def _safetensors(root: list[str]) -> tuple[str, ...]:
 
 def _is_small(path: str, code: bool, pickled: bool) -> bool:
     if any(fnmatch(path, pattern) for pattern in TEMPLATES):
-        return True
-    if "/" in path:
+        return path.count("/") == 1 and is_plain(path.partition("/")[2])
+    if not is_plain(path):
         return False
     if path == SHARD_INDEX or (pickled and path == PICKLE_INDEX):
         return True

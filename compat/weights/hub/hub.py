@@ -36,6 +36,7 @@ from compat.weights.hub.snapshot import (
     lacking_files,
     listed_sizes,
 )
+from compat.weights.sound import refuse_unsound
 
 SECONDS_TO_REACH = 5.0
 SECONDS_TO_ANSWER = 10.0
@@ -94,7 +95,9 @@ class Hub:
             self._require_consent(wanted)
             download = self._planned(wanted)
             download.refuse_useless()
-            return download.fetch_small(), download.listing
+            snapshot = download.fetch_small()
+            refuse_unsound(snapshot.folder)
+            return snapshot, download.listing
 
     def remote_weights(self, wanted: Wanted, listing: Listing) -> StoredWeights:
         """What a repository's weights are stored as: their headers alone are fetched.
@@ -135,6 +138,7 @@ class Hub:
         download.refuse_useless()
         with download.booked():
             snapshot = download.fetch_small()
+            refuse_unsound(snapshot.folder)
             self._refuse_unmet(wanted, snapshot, code_files(download.listing.sizes))
             self._notes[_key(wanted)] = _asked(wanted) | {"downloaded": True}
             return download.fetch_weights()
@@ -180,7 +184,11 @@ class Hub:
         return None
 
     def _judge(self, wanted: Wanted, snapshot: Snapshot) -> None:
-        """Raise CannotRun unless the weights may be read, and what reads them is installed."""
+        """Raise CannotRun unless the weights may be read, and what reads them is installed.
+
+        Raises UnsoundCheckpointError for what nobody means well by.
+        """
+        refuse_unsound(snapshot.folder)
         judge_weights(snapshot.folder, consent_to_pickle(wanted, self.access), _incomplete)
         refuse_damaged(snapshot)
         self._refuse_unmet(wanted, snapshot, self._code_in(wanted, snapshot))
