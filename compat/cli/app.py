@@ -127,6 +127,14 @@ def report_command(
         Path | None,
         typer.Option("--baseline", metavar="FILE", help="Show what changed since these records."),
     ] = None,
+    ctrf: Annotated[
+        Path | None,
+        typer.Option(
+            "--ctrf",
+            metavar="FILE",
+            help="Write the results in the Common Test Report Format, too.",
+        ),
+    ] = None,
     registry: RegistryOption = None,
 ) -> None:
     """Merge the records of any number of runs, machines and days into one report.
@@ -136,7 +144,7 @@ def report_command(
     from compat.cli.reporting import make_report
 
     lasting = timedelta(days=stale_after)
-    raise typer.Exit(make_report(files, output, registry, lasting, baseline))
+    raise typer.Exit(make_report(files, output, registry, lasting, baseline, ctrf))
 
 
 @app.command("diff")

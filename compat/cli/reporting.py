@@ -11,6 +11,9 @@ from rich.console import Console
 from compat.checks.registry import load_catalogue
 from compat.registry.load import default_registry_path, load_registry
 from compat.report import ReportFiles, append_step_summary, write_report
+from compat.report.ctrf import ctrf_json
+from compat.results.atomic import replace_text
+from compat.results.read import read_records
 
 DONE, WRONG = 0, 1
 NAMED = 50
@@ -23,6 +26,7 @@ def make_report(
     registry_file: Path | None,
     stale_after: timedelta,
     baseline: Path | None = None,
+    ctrf: Path | None = None,
 ) -> int:
     """Write the report, and say what is missing from it and what could not be read.
 
@@ -46,8 +50,12 @@ def make_report(
             stale_after=stale_after,
             baseline=baseline,
         )
+        if ctrf is not None:
+            replace_text(ctrf, ctrf_json(read_records(files).records) + "\n")
     except OSError as error:
-        console.print(f"compat report: {output} can't be written: {error.strerror}")
+        console.print(
+            f"compat report: {error.filename or output}: can't be written: {error.strerror}"
+        )
         return WRONG
     for line in remarks(written):
         console.print(f"compat report: {line}")

@@ -163,6 +163,13 @@ def test_report_names_planned_jobs_without_a_result_and_fails(project, compat):
     assert (project.path / "page" / "index.html").exists()
 
 
+def test_report_is_written_for_dashboards_where_asked(project, compat, tmp_path):
+    project.run("-k", "gpt2 and fp32")
+    runs, file = str(project.path / "reports" / "runs"), tmp_path / "ctrf.json"
+    assert compat("report", runs, "-o", str(tmp_path / "page"), "--ctrf", str(file)).exit_code == 0
+    assert json.loads(file.read_text())["results"]["summary"]["passed"] == 2
+
+
 def runs_of(project, *runs: str) -> list[str]:
     """Run the gpt2 twin in fp32 once for each behaviour of `answers`; the files of the runs."""
     files: list[str] = []
