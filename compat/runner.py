@@ -146,12 +146,22 @@ def conclude(
     )
 
 
-def conclude_crash(what: str, expectation: KnownFailure | None = None) -> CaseResult:
-    """Judge a case whose process died; `what` names how, such as `killed by SIGSEGV`."""
-    if expectation is not None and expectation.outcome is Outcome.CRASHED:
-        note = f"known crash, blame {expectation.blame}: {expectation.reason}"
-        return CaseResult(Outcome.KNOWN_FAILURE, Stage.CHECK, note, expectation=expectation)
-    return CaseResult(Outcome.CRASHED, Stage.CHECK, what)
+def conclude_death(
+    what: str,
+    expectation: KnownFailure | None = None,
+    *,
+    outcome: Outcome = Outcome.CRASHED,
+    stage: Stage = Stage.CHECK,
+) -> CaseResult:
+    """Judge a case whose process died; `what` names how, such as `was killed by SIGSEGV`.
+
+    `outcome` is `crashed`, or `timeout` for one that was ended because it took too long.
+    """
+    if expectation is not None and expectation.outcome is outcome:
+        kind = "crash" if outcome is Outcome.CRASHED else outcome
+        note = f"known {kind}, blame {expectation.blame}: {expectation.reason}"
+        return CaseResult(Outcome.KNOWN_FAILURE, stage, note, expectation=expectation)
+    return CaseResult(outcome, stage, what)
 
 
 def skip_reason(exception: BaseException, stage: Stage) -> Reason | None:

@@ -39,6 +39,11 @@ class Stage(StrEnum):
     PRISTINE = "pristine"
     """The check passed but left a trace on the model."""
 
+    def comes_after(self, other: Stage) -> bool:
+        """Whether a case comes to it later in its life than to `other`."""
+        stages = list(Stage)
+        return stages.index(self) > stages.index(other)
+
 
 class Blame(StrEnum):
     """Who has to act for a known failure to go away."""

@@ -37,6 +37,7 @@ class ReasonCode(StrEnum):
     DISK_FULL = "disk-full"
     NO_REFERENCE = "no-reference"
     NO_TWIN = "no-twin"
+    NOT_RUN = "not-run"
 
     REMOTE_CODE = "remote-code"
     PICKLE_WEIGHTS = "pickle-weights"
@@ -68,6 +69,7 @@ _CLASSES: dict[ReasonCode, ReasonClass] = {
     ReasonCode.DISK_FULL: ReasonClass.ENVIRONMENT,
     ReasonCode.NO_REFERENCE: ReasonClass.ENVIRONMENT,
     ReasonCode.NO_TWIN: ReasonClass.ENVIRONMENT,
+    ReasonCode.NOT_RUN: ReasonClass.ENVIRONMENT,
     ReasonCode.REMOTE_CODE: ReasonClass.POLICY,
     ReasonCode.PICKLE_WEIGHTS: ReasonClass.POLICY,
     ReasonCode.NOT_APPLICABLE: ReasonClass.APPLICABILITY,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LAST_WORD = ("teardown", "???")
 """`when` of an item's last report: the second is xdist's for one whose worker has died."""
+DIED = "compat_died"
+"""Set on the only report of such an item once it has been judged."""
 
 
 class Eviction:
@@ -51,7 +53,9 @@ class Eviction:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count an item off; after the last one of a model, remove what was fetched for it."""
         load = load_of(report.nodeid)
-        if load is None or load not in self._left or report.when not in LAST_WORD:
+        if load is None or load not in self._left:
+            return
+        if report.when not in LAST_WORD and not hasattr(report, DIED):
             return
         self._left[load] -= 1
         if not self._left[load]:

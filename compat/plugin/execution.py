@@ -41,6 +41,15 @@ def begin_session(session: pytest.Session) -> None:
     bound_kernel_caches()
 
 
+def offer_last_words(config: pytest.Config) -> None:
+    """In a worker: let the controller read what it will have said if it dies."""
+    session = config.stash[SESSION]
+    if session.workerinput:
+        from compat.plugin import last_words
+
+        last_words.offer(config, session.folder, session.workerinput["workerid"])
+
+
 def end_session(config: pytest.Config, exit_status: int) -> None:
     """Free what is still loaded, end the records, and write the report if it was asked for."""
     session = config.stash[SESSION]
@@ -52,7 +61,9 @@ def end_session(config: pytest.Config, exit_status: int) -> None:
 
 def begin(item: pytest.Item, asked: Asked) -> None:
     """Before the target is loaded, so that a crash in loading has a name."""
-    item.config.stash[SESSION].recorder.begin(item, asked)
+    session = item.config.stash[SESSION]
+    is_open = session.holder.has_open(asked.planned)
+    session.recorder.begin(item, asked, Stage.CHECK if is_open else Stage.REQUIREMENTS)
 
 
 @contextmanager
@@ -62,8 +73,10 @@ def watch(item: pytest.Item) -> Iterator[None]:
     What is foreseen is raised as Foreseen, of which pytest formats no traceback.
     """
     __tracebackhide__ = True
-    holder = item.config.stash[SESSION].holder
+    session = item.config.stash[SESSION]
+    holder = session.holder
     assert holder.present is not None
+    session.recorder.go_on(Stage.CHECK)
     try:
         with watched(holder.present, on_trace=holder.release):
             yield

@@ -51,6 +51,10 @@ class Holder:
         """Whether this is how the present target failed to load."""
         return exception is self._failure
 
+    def has_open(self, planned: PlannedTarget) -> bool:
+        """Whether this target is loaded."""
+        return self.present is not None and self._planned == planned
+
     def subject(self, planned: PlannedTarget) -> AnySubject:
         """The loaded target. Raises, for every case of it alike, what opening it raised."""
         __tracebackhide__ = True

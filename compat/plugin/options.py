@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compat.plugin.amounts import ANY, download_allowed, skips_allowed
+from compat.plugin.deadlines import DEFAULTS, Deadlines
 from compat.plugin.wrappers import offered_wrappers, own_wrappers, wrappers_named
 from compat.targets import Mode, Weights
 from compat.targets.selection import Request, SelectionError, parse_names
@@ -41,6 +42,7 @@ class Options:
     no_skip: frozenset[ReasonCode]
     max_skips: SkipBudget | None
     twin_cache: Path | None
+    deadlines: Deadlines
     records: Path
     """The folder that each run makes its own folder in."""
     report: Path | None
@@ -138,6 +140,20 @@ def add_options(parser: pytest.Parser) -> None:
         "so that a nightly run can't be green for having run nothing.",
     )
     add(
+        "--compat-deadline",
+        action="append",
+        default=[],
+        metavar="STAGE=SECONDS",
+        help="end a worker that takes longer for a stage of one case, and go on in a fresh one; "
+        f"the stages are {', '.join(DEFAULTS)}. Repeatable, or comma-separated.",
+    )
+    add(
+        "--compat-isolate",
+        action="store_true",
+        help="run targets in a child process, so that one that dies or hangs costs one case; "
+        "with -n they do anyhow.",
+    )
+    add(
         "--compat-report",
         nargs="?",
         const=DEFAULT_REPORT,
@@ -164,6 +180,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("compat_registry", "the registry of models, relative to the rootdir", default="")
     parser.addini(
         "compat_download", f"GB that a run may download, or {ANY}; nothing by default", default=""
+    )
+    parser.addini(
+        "compat_deadlines", "seconds that a stage may take, as of --compat-deadline", default=""
     )
     parser.addini("compat_records", "folder of run records", default="reports/runs")
 
@@ -202,6 +221,9 @@ def read_options(config: pytest.Config) -> Options:
         evict=get("--compat-evict"),
         max_skips=skips_allowed(get("--compat-max-skips")),
         no_skip=_reasons(get("--compat-no-skip")),
+        deadlines=Deadlines.parse(
+            [config.getini("compat_deadlines"), *get("--compat-deadline")], "--compat-deadline"
+        ),
         twin_cache=None if twin_cache is None else Path(twin_cache).expanduser(),
         records=config.rootpath / records,
         report=None if report is None else config.rootpath / _folder(report),

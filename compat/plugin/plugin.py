@@ -35,6 +35,24 @@ def pytest_compat_wrappers() -> Mapping[str, WrapperFactory]:
     return own_wrappers()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Have a worker do the work where targets are to run in a child process."""
+    if config.getoption("--compat-isolate"):
+        from compat.plugin.workers import isolate
+
+        isolate(config)
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Say what `-n auto` stands for."""
+    from compat.plugin.workers import workers_worth
+
+    return workers_worth(config)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     from compat.plugin.options import add_options
@@ -63,10 +81,15 @@ def _add_companions(config: pytest.Config, options: Options) -> None:
         from compat.plugin.progress import Progress
 
         manager.register(Progress(config), "compat-progress")
-    if manager.has_plugin("xdist") and not hasattr(config, "workerinput"):
-        from compat.plugin import distribution
+    if not hasattr(config, "workerinput"):
+        from compat.plugin.durations import Durations
 
-        manager.register(distribution.Controller(config), "compat-controller")
+        durations = Durations(config)
+        manager.register(durations, "compat-durations")
+        if manager.has_plugin("xdist"):
+            from compat.plugin import distribution
+
+            manager.register(distribution.Controller(config, durations), "compat-controller")
     if options.max_skips is not None and not hasattr(config, "workerinput"):
         from compat.plugin.skip_budget import SkipCounter
 
@@ -115,8 +138,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the cases of a target together, whatever others (--ff, say) have done to the order."""
     if SESSION in session.config.stash:
         from compat.plugin.collection import keep_together
+        from compat.plugin.execution import offer_last_words
 
         keep_together(session.items)
+        offer_last_words(session.config)
 
 
 @pytest.hookimpl(tryfirst=True)

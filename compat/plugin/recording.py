@@ -7,13 +7,13 @@ import time
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psutil
 import pytest
 
 from compat import __version__
-from compat.outcomes import Outcome
+from compat.outcomes import Outcome, Stage
 from compat.plugin.case import OWN_AREA, Asked, area_of, case_id
 from compat.results.environment import environment_record
 from compat.results.record import (
@@ -28,7 +28,7 @@ from compat.results.record import (
     RunRecord,
 )
 from compat.results.redact import Redactor
-from compat.results.writer import RecordWriter, timestamp
+from compat.results.writer import RecordWriter, seconds_since, timestamp
 from compat.runner import CaseResult
 from compat.targets.target import CaseId
 
@@ -131,7 +131,7 @@ class Recorder:
         planned = {target: tuple(checks) for target, checks in cases.items()}
         self.writer.write(PlannedRecord(**self._origin, cases=planned))
 
-    def begin(self, item: pytest.Item, asked: Asked) -> None:
+    def begin(self, item: pytest.Item, asked: Asked, stage: Stage) -> None:
         """Write that a case has begun: if nothing follows, the process has died in it."""
         self._count += 1
         case = case_id(item, asked)
@@ -140,9 +140,17 @@ class Recorder:
             execution=f"{self.writer.run}/{self.writer.worker}/{self._count}",
             case=f"{case.target}/{case.check}",
             started=timestamp(),
+            stage=stage,
         )
         self._case = OpenCase(start, asked, item.nodeid, time.perf_counter())
         self.writer.write(start)
+
+    def go_on(self, stage: Stage) -> None:
+        """Write that the case has come to a later stage. A target may go through some twice."""
+        case = self._case
+        if case is not None and stage.comes_after(case.start.stage):
+            case.start = case.start.model_copy(update={"stage": stage})
+            self.writer.write(case.start)
 
     def conclude(self, result: CaseResult, revision: str | None) -> dict[str, Any]:
         """Take what a case came to; `end` writes it. Returns its record in brief."""
@@ -162,10 +170,11 @@ class Recorder:
         self.writer.write(record)
 
     def write_crash(
-        self, start: CaseStartRecord, case: CaseId, family: str, node_id: str, result: CaseResult
+        self, start: CaseStartRecord, family: str, node_id: str, result: CaseResult, stderr: str
     ) -> dict[str, Any]:
         """Write the case that another process has begun and died in, under its execution id."""
         known = self._session.catalogue
+        case = CaseId.parse(start.case)
         record = CaseRecord(
             **self._origin,
             execution=start.execution,
@@ -177,9 +186,12 @@ class Recorder:
             outcome=result.outcome,
             stage=result.stage,
             expectation=_expectation(result),
-            failure=FailureRecord(type="ProcessDied", message=result.note),
+            failure=FailureRecord(
+                type="ProcessDied", message=result.note, trace=self.redactor.text(stderr)
+            ),
+            measures=result.measures,
             started=start.started,
-            seconds=0.0,
+            seconds=seconds_since(start.started),
             reproduce=self._reproduce(node_id),
         )
         self.writer.write(record)

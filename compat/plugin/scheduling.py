@@ -6,11 +6,12 @@ xdist's own either tear a target apart (`load`, `worksteal`) or hang when a work
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 from xdist.report import report_collection_diff
@@ -27,7 +28,27 @@ ENOUGH = 2
 """A worker that has more than this many items waiting is sent no further ones; it must know the
 next item before it can end the present one."""
 
-OwnsGpu = Callable[["WorkerController"], bool]
+RELOADS = 2
+"""How often a target is loaded anew because its worker has died, before it is given up."""
+
+
+class Overseer(Protocol):
+    """What the scheduler does not know of its workers and items."""
+
+    def owns_gpu(self, node: WorkerController) -> bool:
+        """Whether a worker sees a GPU."""
+
+    def has_begun(self, node_id: str) -> bool:
+        """Whether a worker has begun an item."""
+
+    def has_ended(self, node_id: str) -> bool:
+        """Whether a worker has come to the end of an item."""
+
+    def expected_seconds(self, load: str, cases: int) -> float:
+        """How long so many cases of a target will take, loading it included."""
+
+    def give_up(self, node: WorkerController, load: str, deaths: int) -> None:
+        """A target is not to be loaded again: it has killed so many workers, this one the last."""
 
 
 @dataclass(frozen=True)
@@ -35,34 +56,47 @@ class Unit:
     """Items that run on one worker, one after the other, by their place in the collection."""
 
     items: tuple[int, ...]
-    on_gpu: bool = False
+    load: str | None = None
+    """The loaded part of the target's id; None for tests that are none of the suite's."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is a target that needs a GPU."""
+        return self.load is not None and device_of(self.load) is Device.GPU
+
+
+def targets_of(collection: Sequence[str], items: Iterable[int]) -> Iterator[Unit]:
+    """Items in their order, cut where a target begins or ends."""
+    for load, group in groupby(items, key=lambda index: load_of(collection[index])):
+        yield Unit(tuple(group), load)
 
 
 def units_of(collection: Sequence[str], workers: int) -> Iterator[Unit]:
     """Cut a collection into units: a target each, and the tests between them in small pieces."""
-    numbered = enumerate(collection)
-    for load, group in groupby(numbered, key=lambda pair: load_of(pair[1])):
-        items = tuple(index for index, _ in group)
-        if load is not None:
-            yield Unit(items, on_gpu=device_of(load) is Device.GPU)
+    for unit in targets_of(collection, range(len(collection))):
+        if unit.load is not None:
+            yield unit
             continue
-        piece = max(1, len(items) // (4 * workers))
-        for start in range(0, len(items), piece):
-            yield Unit(items[start : start + piece])
+        piece = max(1, len(unit.items) // (4 * workers))
+        for start in range(0, len(unit.items), piece):
+            yield Unit(unit.items[start : start + piece])
 
 
 class TargetScheduling:
     """Implements `xdist.scheduler.Scheduling`."""
 
-    def __init__(self, config: pytest.Config, log: Producer, owns_gpu: OwnsGpu) -> None:
+    def __init__(self, config: pytest.Config, log: Producer, overseer: Overseer) -> None:
         self.config = config
         self._log = log
-        self._owns_gpu = owns_gpu
+        self._overseer = overseer
         self._expected = len(config.getvalue("tx"))
         self._collections: dict[WorkerController, list[str]] = {}
         self._collection: list[str] | None = None
         self._waiting: deque[Unit] = deque()
         self._pending: dict[WorkerController, list[int]] = {}
+        self._last_load: dict[WorkerController, str | None] = {}
+        self._deaths: Counter[str] = Counter()
+        """Target -> workers that have died while it was loaded."""
 
     @property
     def nodes(self) -> list[WorkerController]:
@@ -102,7 +136,9 @@ class TargetScheduling:
         self, node: WorkerController, item_index: int, duration: float = 0
     ) -> None:
         """A worker has run an item."""
+        assert self._collection is not None
         self._pending[node].remove(item_index)
+        self._last_load[node] = load_of(self._collection[item_index])
         self._feed(node)
 
     def mark_test_pending(self, item: str) -> NoReturn:
@@ -118,20 +154,27 @@ class TargetScheduling:
     def remove_node(self, node: WorkerController) -> str | None:
         """Let a worker go, and return the item that it died in, if it did.
 
-        What it had still to do goes to the front of the queue in one piece: its target is loaded
-        once more, by one worker.
+        What it had still to do goes to the front of the queue, target by target: each is loaded
+        once more, by one worker, or not at all if it has killed too many of them.
         """
         pending = self._pending.pop(node)
+        loaded = self._last_load.pop(node, None)
         if not pending:
             return None
         assert self._collection is not None
-        victim, *rest = pending
-        if rest:
-            load = load_of(self._collection[rest[0]])
-            on_gpu = load is not None and device_of(load) is Device.GPU
-            self._waiting.appendleft(Unit(tuple(rest), on_gpu))
+        first = self._collection[pending[0]]
+        begun, ended = self._overseer.has_begun(first), self._overseer.has_ended(first)
+        if begun:
+            pending = pending[1:]
+            loaded = load_of(first)
+        left = list(targets_of(self._collection, pending))
+        if left and left[0].load is not None and left[0].load == loaded:
+            self._deaths[loaded] += 1
+            if self._deaths[loaded] > RELOADS:
+                self._overseer.give_up(node, loaded, self._deaths[loaded])
+        self._waiting.extendleft(reversed(left))
         self._feed_all()
-        return self._collection[victim]
+        return first if begun and not ended else None
 
     def schedule(self) -> None:
         """Hand out work, at the start and when a worker has come in a dead one's place."""
@@ -144,8 +187,39 @@ class TargetScheduling:
             if not any(map(load_of, self._collection)):
                 self._leave_to_xdist()
                 return
-            self._waiting.extend(units_of(self._collection, len(self._pending)))
+            units = units_of(self._collection, len(self._pending))
+            self._waiting.extend(sorted(units, key=self._expected_seconds, reverse=True))
+            self._refuse_idle_workers()
+            self._allow_restarts()
         self._feed_all()
+
+    def _expected_seconds(self, unit: Unit) -> float:
+        if unit.load is None:
+            return 0.0
+        return self._overseer.expected_seconds(unit.load, len(unit.items))
+
+    def _refuse_idle_workers(self) -> None:
+        """Raise UsageError where a worker would have nothing to do for want of a GPU."""
+        owners = sum(map(self._overseer.owns_gpu, self._pending))
+        if 0 < owners < len(self._pending) and all(unit.on_gpu for unit in self._waiting):
+            raise pytest.UsageError(
+                f"{len(self._pending)} workers for {owners} GPUs, and every target needs one: "
+                f"-n {owners}"
+            )
+
+    def _allow_restarts(self) -> None:
+        """Let as many workers die as this scheduler can answer for, unless a limit was given.
+
+        xdist ends a run after four deaths a worker, so that one that dies in collecting is not
+        replaced for ever. Of the deaths in running each costs an item or, of a target, a reload.
+        """
+        session = self.config.pluginmanager.get_plugin("dsession")
+        limit = getattr(session, "_max_worker_restart", None)
+        if session is None or limit is None or self.config.getoption("maxworkerrestart"):
+            return
+        for unit in self._waiting:
+            limit += len(unit.items) if unit.load is None else RELOADS + 1
+        session._max_worker_restart = limit
 
     def _feed_all(self) -> None:
         for node in self.nodes:
@@ -161,12 +235,13 @@ class TargetScheduling:
                 node.shutdown()
                 return
             pending.extend(unit.items)
-            node.send_runtest_some(list(unit.items))
+            with suppress(OSError):  # it has died: `remove_node` will be called, and have them back
+                node.send_runtest_some(list(unit.items))
 
     def _take(self, node: WorkerController) -> Unit | None:
         """The next unit for a worker. One with a GPU takes what needs it first."""
-        some_own = any(map(self._owns_gpu, self._pending))
-        owns = self._owns_gpu(node)
+        some_own = any(map(self._overseer.owns_gpu, self._pending))
+        owns = self._overseer.owns_gpu(node)
         allowed = [unit for unit in self._waiting if owns or not (some_own and unit.on_gpu)]
         if not allowed:
             return None

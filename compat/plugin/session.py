@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +140,10 @@ class CompatSession:
         """All there is to test: what is listed, then the given folders and repositories."""
         return (*self.listed, *self.given.entries, *self.unlisted)
 
+    def entry_of(self, model: str) -> Entry | None:
+        """What has this id among all there is to test."""
+        return next((entry for entry in self.entries if entry.id == model), None)
+
     @cached_property
     def mark_names(self) -> frozenset[str]:
         """The marks that cases carry, of which nobody else decides."""
@@ -185,10 +189,18 @@ class CompatSession:
 
         return Holder(self._open, self.shelf)
 
-    def _open(self, planned: PlannedTarget) -> AbstractContextManager[AnySubject]:
+    @contextmanager
+    def _open(self, planned: PlannedTarget) -> Iterator[AnySubject]:
+        from compat.outcomes.stages import stages_told_to
+        from compat.plugin.given_up import GivenUp
         from compat.plugin.opening import open_planned
 
-        return self.config.stash.get(OPENER, open_planned)(planned, self)
+        GivenUp(self.folder).refuse(planned.target.load_part)
+        with ExitStack() as stack:
+            with stages_told_to(self.recorder.go_on):
+                opening = self.config.stash.get(OPENER, open_planned)(planned, self)
+                subject = stack.enter_context(opening)
+            yield subject
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -222,7 +234,16 @@ class CompatSession:
         """What all processes of this run have downloaded."""
         from compat.weights.hub import Ledger
 
-        return Ledger(self.recorder.writer.path.with_name(DOWNLOADS))
+        return Ledger(self.folder / DOWNLOADS)
+
+    @property
+    def folder(self) -> Path:
+        """Where the records of this run are."""
+        return self.recorder.writer.path.parent
+
+    def records_of(self, worker: str) -> Path:
+        """The file that a worker of this run writes its records to."""
+        return self.folder / f"{worker}.jsonl"
 
     @cached_property
     def recorder(self) -> Recorder:
@@ -260,7 +281,7 @@ class CompatSession:
 
     def files_in_words(self) -> Iterator[str]:
         """Where the records of this run are, and its report if it was asked for."""
-        yield f"records: {self._shown(self.recorder.writer.path.parent)}"
+        yield f"records: {self._shown(self.folder)}"
         if self.options.report is not None:
             yield f"report: {self._shown(self.options.report / 'index.html')}"
 
@@ -279,7 +300,7 @@ class CompatSession:
 
         if self.recorder.writer.written and wants_report(self.options.report):
             report_run(
-                self.recorder.writer.path.parent,
+                self.folder,
                 self.registry_with_given,
                 tuple(self.catalogue),
                 folder=self.options.report,

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 MAIN = "main"
 """The name of a process that is no worker."""
 FIRST_WORKER = "gw0"
@@ -26,6 +28,42 @@ KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 CACHED_KERNELS = "32"
 """More than the matrix shapes of any one model. Both caches hold 1,024 if nobody says otherwise,
 and every architecture in half precision leaves its own behind, to the end of the process."""
+
+
+AUTO = "PYTEST_XDIST_AUTO_NUM_WORKERS"
+REGISTRY = "models.yaml"
+
+
+def isolate(config: pytest.Config) -> None:
+    """Have one worker where nobody asked for any: targets run in it, and it is replaced if it dies.
+
+    It is kept from one target to the next, for starting one takes longer than most targets do.
+    Raises UsageError where there can be no worker.
+    """
+    option = config.option
+    if hasattr(config, "workerinput") or option.collectonly:
+        return
+    if not config.pluginmanager.has_plugin("xdist"):
+        raise pytest.UsageError("--compat-isolate: the child process comes from pytest-xdist")
+    if option.usepdb:
+        raise pytest.UsageError("--compat-isolate: --pdb needs the test in its own process")
+    if not option.numprocesses and not option.tx:
+        option.numprocesses = 1
+
+
+def workers_worth(config: pytest.Config) -> int | None:
+    """How many workers `-n auto` means: one a GPU, or one for every two cores.
+
+    None leaves it to xdist: in a project without a registry, and where a person has set it.
+    """
+    named = config.getini("compat_registry") or config.getoption("--compat-registry")
+    ours = named or (config.rootpath / REGISTRY).is_file()
+    if not ours or AUTO in os.environ or config.option.numprocesses != "auto":
+        return None
+    from compat.targets.devices import this_host
+
+    host = this_host()
+    return len(host.gpus) if host.gpu_usable else max(1, _cores() // 2)
 
 
 def share_machine(workerinput: Mapping[str, Any]) -> None:
@@ -60,10 +98,15 @@ def _share_cores(workers: int) -> None:
     """
     if workers < 2 or THREADS in os.environ:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = max(1, (cores or 1) // workers)
+    share = max(1, _cores() // workers)
     os.environ[THREADS] = str(share)
     # torch reads the variable when it is imported. Where a conftest has done that already:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(share)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
-from compat.outcomes import Blame, Outcome
+from compat.outcomes import Blame, Outcome, Stage
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-._][a-z0-9]+)*$")]
 
@@ -211,6 +211,9 @@ class ModelSpec(Frozen):
     optional: tuple[str, ...] = Field(default=(), description="packages that make it faster")
     modes: tuple[ModeName, ...] | None = Field(default=None, description="default: every mode")
     max_loss: float | None = Field(default=None, description="bound for hub weights' loss, nats")
+    deadlines: dict[Literal[Stage.WEIGHTS, Stage.LOAD, Stage.CHECK], PositiveFloat] = Field(
+        default_factory=dict, description="seconds that a stage may take, where that is special"
+    )
     known_failures: tuple[KnownFailure, ...] = ()
     evidence: Evidence
     line: int = Field(default=0, exclude=True, description="line in models.yaml; set on reading")

@@ -35,24 +35,30 @@ _OF_THIS_MACHINE = frozenset({ReasonClass.ACCESS, ReasonClass.ENVIRONMENT, Reaso
 def merge(*sources: Iterable[Record]) -> tuple[Record, ...]:
     """The union of `sources`, sorted; a `case_start` goes once its `case` is there.
 
+    Of a case that was begun and not ended, the last stage it came to is kept.
     Where two different records claim one execution id, which only a damaged copy can cause, the
     choice between them depends on their content alone.
     """
-    chosen: dict[tuple[str, str], tuple[str, Record]] = {}
+    chosen: dict[tuple[str, str], tuple[tuple[int, str], Record]] = {}
     for source in sources:
         for record in source:
             text = dump_record(record)
             execution = _execution(record)
             key = (record.kind, text if execution is None else execution)
-            if key not in chosen or chosen[key][0] < text:
-                chosen[key] = (text, record)
+            rank = (_progress(record), text)
+            if key not in chosen or chosen[key][0] < rank:
+                chosen[key] = (rank, record)
     kept = [
         pair
         for (kind, execution), pair in chosen.items()
         if kind != "case_start" or ("case", execution) not in chosen
     ]
-    kept.sort(key=lambda pair: (_ORDER.index(pair[1].kind), *_when(pair[1]), pair[0]))
+    kept.sort(key=lambda pair: (_ORDER.index(pair[1].kind), *_when(pair[1]), *pair[0]))
     return tuple(record for _, record in kept)
+
+
+def _progress(record: Record) -> int:
+    return list(Stage).index(record.stage) if isinstance(record, CaseStartRecord) else 0
 
 
 def conflicts(records: Iterable[Record]) -> tuple[str, ...]:
@@ -128,9 +134,9 @@ def crashed_cases(
     """A crashed case for every `case_start` that no result followed.
 
     `areas` gives the area of a check; where it is silent, other records of the same check tell.
-    A start is answered by a `case` of its execution, by a crash or timeout of the same case that
-    the controlling process recorded for a dead worker, or by somebody having stopped the run:
-    a worker of an interrupted run is ended without a word.
+    A start is answered by a `case` of its execution, by a result that another process of the run
+    wrote for the same case, or by somebody having stopped the run: a worker of an interrupted run
+    is ended without a word.
     """
     everything = tuple(records)
     cases = [record for record in everything if isinstance(record, CaseRecord)]
@@ -150,11 +156,7 @@ def crashed_cases(
 def _unfinished(records: tuple[Record, ...], *, interrupted: bool) -> tuple[CaseStartRecord, ...]:
     cases = [record for record in records if isinstance(record, CaseRecord)]
     finished = {case.execution for case in cases}
-    lost_with_worker = {
-        (case.run, case.case)
-        for case in cases
-        if case.outcome in (Outcome.CRASHED, Outcome.TIMEOUT)
-    }
+    told_elsewhere = {(case.run, case.case) for case in cases}
     stopped = {
         record.run
         for record in records
@@ -165,7 +167,7 @@ def _unfinished(records: tuple[Record, ...], *, interrupted: bool) -> tuple[Case
         for record in records
         if isinstance(record, CaseStartRecord)
         and record.execution not in finished
-        and (record.run, record.case) not in lost_with_worker
+        and (record.run, record.case) not in told_elsewhere
         and (record.run in stopped) is interrupted
     }
     return tuple(starts[execution] for execution in sorted(starts))
@@ -185,7 +187,7 @@ def _crash(
         check=case.check,
         environment=environment,
         outcome=Outcome.CRASHED,
-        stage=Stage.CHECK,
+        stage=start.stage,
         failure=FailureRecord(
             type="ProcessEnded",
             message="The process began this case and ended without writing a result.",

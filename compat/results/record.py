@@ -74,12 +74,16 @@ class PlannedRecord(Recorded):
 
 
 class CaseStartRecord(Recorded):
-    """A case began. Without a `case` of the same execution it crashed."""
+    """A case began, or went on to another stage. Without a `case` of the same execution it crashed.
+
+    It is written again at every stage, so that it is known where a process was when it died.
+    """
 
     kind: Literal["case_start"] = "case_start"
     execution: str
     case: str
     started: str
+    stage: Stage = Field(default=Stage.CHECK, description="the stage that has begun")
 
 
 class ReasonRecord(BaseModel):

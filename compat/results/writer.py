@@ -23,6 +23,11 @@ def timestamp(seconds: float | None = None) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
+def seconds_since(moment: str) -> float:
+    """Seconds from a moment written by `timestamp` until now."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
 class RecordWriter:
     """Writes `FOLDER/RUN/WORKER.jsonl`, which comes to be with its first line."""
 

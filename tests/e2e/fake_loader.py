@@ -14,6 +14,11 @@ from compat.outcomes import CannotRun, Reason, ReasonCode, Stage, in_stage
 from compat.plugin.stash import CHECKS, OPENER
 from compat.targets import Kind, Mode, Weights
 
+try:
+    from faults import FAULTS
+except ImportError:  # only projects in which processes die have them
+    FAULTS = {}
+
 HERE = Path(__file__).parent
 CATALOGUE = Catalogue()
 OPENED = []
@@ -56,6 +61,8 @@ class FakeSubject:
 def act(name, subject):
     verbs = json.loads((HERE / "behave.json").read_text())
     verb = verbs.get(f"{subject.target.node_part}-{name}", verbs.get(name, "pass"))
+    if verb in FAULTS:
+        FAULTS[verb]()
     if verb == "fail":
         raise AssertionError(f"{name} is wrong by 0.5")
     if verb == "trace":
@@ -112,6 +119,9 @@ def open_fake(planned, session):
             raise CannotRun(Reason(ReasonCode.NOT_DOWNLOADED, "not downloaded", "download it"))
     with (HERE / "loads.log").open("a") as log:
         log.write(f"{target.node_part}\n")
+    if verb in FAULTS:
+        with in_stage(Stage.LOAD):
+            FAULTS[verb]()
     if verb == "broken":
         with in_stage(Stage.LOAD):
             raise RuntimeError("the checkpoint is empty")

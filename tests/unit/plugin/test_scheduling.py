@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +16,11 @@ class FakeWorker:
         self.gateway = SimpleNamespace(id=name)
         self.sent: list[int] = []
         self.shutting_down = False
+        self.dead = False
 
     def send_runtest_some(self, indices):
+        if self.dead:
+            raise OSError("cannot send (already closed?)")
         assert not self.shutting_down
         self.sent += indices
 
@@ -31,13 +36,45 @@ CPU = [case(f"gpt2-twin-cpu-{mode}", check) for mode in ("fp32", "nf4", "int8") 
 GPU = [case("gpt2-twin-gpu-fp32", check) for check in "abcd"]
 
 
-def scheduler(collection, workers=2, gpus=()):
-    """A scheduler that has handed out its first work, and its workers."""
-    config = SimpleNamespace(
+@dataclass
+class FakeOverseer:
+    gpus: Collection[str] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    given_up: list[tuple[str, int]] = field(default_factory=list)
+
+    def owns_gpu(self, node):
+        return node.gateway.id in self.gpus
+
+    def has_begun(self, node_id):
+        return node_id in self.begun
+
+    def has_ended(self, node_id):
+        return node_id in self.ended
+
+    def expected_seconds(self, load, cases):
+        return self.seconds.get(load, 0.0) * cases
+
+    def give_up(self, node, load, deaths):
+        self.given_up.append((load, deaths))
+
+
+def config_of(workers, given_restarts=None):
+    """What the scheduler reads of pytest's configuration."""
+    session = SimpleNamespace(_max_worker_restart=4 * workers)
+    return SimpleNamespace(
         getvalue=lambda name: ["popen"] * workers,
+        getoption=lambda name: given_restarts,
         hook=SimpleNamespace(pytest_collectreport=lambda report: None),
+        pluginmanager=SimpleNamespace(get_plugin=lambda name: session),
     )
-    scheduling = TargetScheduling(config, None, lambda node: node.gateway.id in gpus)
+
+
+def scheduler(collection, workers=2, overseer=None, config=None, gpus=()):
+    """A scheduler that has handed out its first work, and its workers."""
+    overseer = overseer or FakeOverseer(gpus)
+    scheduling = TargetScheduling(config or config_of(workers), None, overseer)
     nodes = [FakeWorker(f"gw{index}") for index in range(workers)]
     for node in nodes:
         scheduling.add_node(node)
@@ -45,6 +82,15 @@ def scheduler(collection, workers=2, gpus=()):
     assert scheduling.collection_is_completed
     scheduling.schedule()
     return scheduling, nodes
+
+
+def replacement(scheduling, collection, name="gw2"):
+    """The worker that comes in the place of a dead one."""
+    node = FakeWorker(name)
+    scheduling.add_node(node)
+    scheduling.add_node_collection(node, collection)
+    scheduling.schedule()
+    return node
 
 
 def run(scheduling, nodes, done=()):
@@ -79,13 +125,10 @@ def test_every_item_runs_once_and_each_target_on_one_worker():
 
 
 def test_a_dead_worker_costs_its_present_item_and_another_takes_the_rest():
-    scheduling, (first, second) = scheduler(CPU)
+    scheduling, (first, second) = scheduler(CPU, overseer=FakeOverseer(begun=set(CPU[:2])))
     scheduling.mark_test_complete(first, 0)
     assert scheduling.remove_node(first) == CPU[1]
-    clone = FakeWorker("gw2")
-    scheduling.add_node(clone)
-    scheduling.add_node_collection(clone, CPU)
-    scheduling.schedule()
+    clone = replacement(scheduling, CPU)
     done = run(scheduling, [second, clone], done=[0, 1])
     assert sorted(done) == list(range(len(CPU)))
 
@@ -94,6 +137,83 @@ def test_a_worker_that_dies_with_nothing_to_do_died_in_nothing():
     scheduling, (node,) = scheduler(CPU[:1], workers=1)
     scheduling.mark_test_complete(node, 0)
     assert scheduling.remove_node(node) is None
+
+
+def test_a_worker_that_dies_before_its_item_has_begun_died_in_nothing():
+    scheduling, (first, second) = scheduler(CPU)
+    assert scheduling.remove_node(first) is None
+    done = run(scheduling, [second, replacement(scheduling, CPU)])
+    assert sorted(done) == list(range(len(CPU)))
+
+
+def test_a_worker_that_dies_when_its_item_has_ended_runs_it_no_second_time():
+    overseer = FakeOverseer(begun=set(CPU[:1]), ended=set(CPU[:1]))
+    scheduling, (first, second) = scheduler(CPU, overseer=overseer)
+    assert scheduling.remove_node(first) is None
+    done = run(scheduling, [second, replacement(scheduling, CPU)], done=[0])
+    assert sorted(done) == list(range(len(CPU)))
+
+
+def test_a_worker_that_is_dead_before_anybody_knows_gets_its_work_taken_back():
+    scheduling, (first, second) = scheduler(CPU)
+    first.dead = True
+    for item in range(4):
+        scheduling.mark_test_complete(first, item)
+    assert scheduling.remove_node(first) is None
+    done = run(scheduling, [second, replacement(scheduling, CPU)], done=[0, 1, 2, 3])
+    assert sorted(done) == list(range(len(CPU)))
+
+
+def test_a_target_that_kills_its_third_worker_is_given_up_and_no_other():
+    overseer = FakeOverseer()
+    scheduling, (node,) = scheduler(CPU, workers=1, overseer=overseer)
+    for victim in range(3):
+        assert overseer.given_up == []
+        overseer.begun.add(CPU[victim])
+        assert scheduling.remove_node(node) == CPU[victim]
+        node = replacement(scheduling, CPU, f"gw{victim + 1}")
+    assert overseer.given_up == [("gpt2-twin-cpu-fp32", 3)]
+    assert sorted(run(scheduling, [node], done=[0, 1, 2])) == list(range(len(CPU)))
+
+
+def test_a_death_between_two_targets_is_charged_to_neither():
+    overseer = FakeOverseer()
+    scheduling, (node,) = scheduler(CPU, workers=1, overseer=overseer)
+    for item in range(4):
+        scheduling.mark_test_complete(node, item)
+    for name in ("gw1", "gw2", "gw3"):
+        assert scheduling.remove_node(node) is None
+        node = replacement(scheduling, CPU, name)
+    assert overseer.given_up == []
+
+
+def test_what_takes_longest_begins_first():
+    seconds = {"gpt2-twin-cpu-nf4": 3.0, "gpt2-twin-cpu-int8": 9.0}
+    _, (first, second) = scheduler(CPU, overseer=FakeOverseer(seconds=seconds))
+    assert first.sent == [8, 9, 10, 11]
+    assert second.sent == [4, 5, 6, 7]
+
+
+def test_without_past_durations_the_order_of_the_collection_stands():
+    _, (first, second) = scheduler(CPU)
+    assert (first.sent, second.sent) == ([0, 1, 2, 3], [4, 5, 6, 7])
+
+
+def test_workers_beyond_the_gpus_are_a_usage_error_where_every_target_needs_one():
+    with pytest.raises(pytest.UsageError, match=r"2 workers for 1 GPUs, .*: -n 1"):
+        scheduler(GPU, gpus={"gw0"})
+
+
+def test_every_death_that_is_answered_for_may_be_replaced():
+    config = config_of(workers=2)
+    scheduler(CPU, config=config)
+    assert config.pluginmanager.get_plugin("dsession")._max_worker_restart == 8 + 3 * 3
+
+
+def test_a_persons_own_limit_of_restarts_stands():
+    config = config_of(workers=2, given_restarts="1")
+    scheduler(CPU, config=config)
+    assert config.pluginmanager.get_plugin("dsession")._max_worker_restart == 8
 
 
 def test_the_end_waits_for_what_a_dead_worker_left():
@@ -119,21 +239,16 @@ def test_without_any_gpu_everybody_says_that_there_is_none():
 def test_a_late_worker_that_collected_something_else_is_sent_nothing():
     scheduling, (first, _) = scheduler(CPU)
     scheduling.remove_node(first)
-    stranger = FakeWorker("gw2")
-    scheduling.add_node(stranger)
-    scheduling.add_node_collection(stranger, CPU[:3])
-    scheduling.schedule()
+    stranger = replacement(scheduling, CPU[:3])
     assert stranger.shutting_down
     assert stranger.sent == []
 
 
 def test_workers_that_collected_different_cases_run_nothing():
     reports = []
-    config = SimpleNamespace(
-        getvalue=lambda name: ["popen"] * 2,
-        hook=SimpleNamespace(pytest_collectreport=lambda report: reports.append(report)),
-    )
-    scheduling = TargetScheduling(config, None, lambda node: False)
+    config = config_of(workers=2)
+    config.hook.pytest_collectreport = lambda report: reports.append(report)
+    scheduling = TargetScheduling(config, None, FakeOverseer())
     nodes = [FakeWorker("gw0"), FakeWorker("gw1")]
     for node, collection in zip(nodes, (CPU, CPU[1:]), strict=True):
         scheduling.add_node(node)

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from compat.plugin.workers import bound_kernel_caches, gpu_entries, share_machine
+from compat.plugin.workers import (
+    bound_kernel_caches,
+    gpu_entries,
+    isolate,
+    share_machine,
+    workers_worth,
+)
+from compat.targets import devices
+from compat.targets.devices import Gpu, Host
 
 
 @pytest.mark.parametrize(
@@ -49,3 +58,64 @@ def test_kernel_caches_are_bounded_and_a_persons_own_setting_stands(monkeypatch)
     bound_kernel_caches()
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
     assert os.environ["LRU_CACHE_CAPACITY"] == "32"
+
+
+def config_of(root, *, xdist=True, registry="", **option):
+    """What pytest knows when it begins."""
+    defaults = {"numprocesses": None, "tx": [], "usepdb": False, "collectonly": False}
+    return SimpleNamespace(
+        option=SimpleNamespace(**(defaults | option)),
+        rootpath=root,
+        getini=lambda name: registry,
+        getoption=lambda name: None,
+        pluginmanager=SimpleNamespace(has_plugin=lambda name: xdist),
+    )
+
+
+GPU = Gpu(name="H200", memory=141 * 10**9, capability=(9, 0))
+
+
+@pytest.mark.parametrize(
+    ("host", "workers"),
+    [
+        (Host(), 4),
+        (Host(gpus=(GPU,) * 3, torch_cuda="12.8"), 3),
+        (Host(gpus=(GPU,) * 3, torch_cuda=None), 4),
+    ],
+    ids=["two cores each", "a GPU each", "no CUDA in torch"],
+)
+def test_n_auto_is_a_worker_a_gpu_or_every_two_cores(monkeypatch, tmp_path, host, workers):
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(devices, "this_host", lambda: host)
+    config = config_of(tmp_path, registry="models.yaml", numprocesses="auto")
+    assert workers_worth(config) == workers
+
+
+def test_n_auto_is_xdists_own_in_a_project_without_a_registry(monkeypatch, tmp_path):
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    assert workers_worth(config_of(tmp_path, numprocesses="auto")) is None
+
+
+def test_n_auto_is_what_a_person_has_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
+    assert workers_worth(config_of(tmp_path, registry="r", numprocesses="auto")) is None
+
+
+def test_isolation_is_one_worker_where_nobody_asked_for_any(tmp_path):
+    for given, becomes in ((None, 1), (0, 1), (3, 3)):
+        config = config_of(tmp_path, numprocesses=given)
+        isolate(config)
+        assert config.option.numprocesses == becomes
+
+
+def test_nothing_is_isolated_where_nothing_runs(tmp_path):
+    config = config_of(tmp_path, collectonly=True)
+    isolate(config)
+    assert config.option.numprocesses is None
+
+
+@pytest.mark.parametrize(("given", "why"), [({"xdist": False}, "xdist"), ({"usepdb": True}, "pdb")])
+def test_isolation_that_can_not_be_had_says_why(tmp_path, given, why):
+    with pytest.raises(pytest.UsageError, match=why):
+        isolate(config_of(tmp_path, **given))

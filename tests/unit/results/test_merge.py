@@ -28,13 +28,16 @@ from tests.unit.report.records import (
 TARGET = target_of(model_spec("acme/anvil-1b"), Mode.FP32)
 
 
-def started(number: int, check: str = "recites", run: str = "r1") -> CaseStartRecord:
+def started(
+    number: int, check: str = "recites", run: str = "r1", stage: Stage = Stage.CHECK
+) -> CaseStartRecord:
     return CaseStartRecord(
         run=run,
         worker="gw0",
         execution=f"{run}/gw0/{number}",
         case=f"{TARGET.id}/{check}",
         started=f"2026-11-20T10:00:{number:02d}Z",
+        stage=stage,
     )
 
 
@@ -53,7 +56,7 @@ def job_end(exit_status: int, run: str = "r1") -> JobEndRecord:
 NUMBERS = st.integers(0, 12)
 RECORDS = st.lists(
     st.one_of(
-        st.builds(started, NUMBERS),
+        st.builds(started, NUMBERS, stage=st.sampled_from(Stage)),
         # Two results for one execution: a damaged copy, which must not break the properties.
         st.builds(ended, NUMBERS, st.sampled_from([Outcome.PASSED, Outcome.FAILED])),
         st.builds(job_end, st.integers(0, 2)),
@@ -145,6 +148,18 @@ def test_a_start_that_nothing_follows_is_a_crash() -> None:
     assert crash.stage is Stage.CHECK
     assert crash.execution == started(2).execution
     assert crash.area == "forward"
+
+
+def test_a_crash_is_where_its_process_had_come_to() -> None:
+    stages = (Stage.REQUIREMENTS, Stage.WEIGHTS, Stage.LOAD)
+    records = merge(started(2, stage=stage) for stage in reversed(stages))
+    (crash,) = crashed_cases(records)
+    assert crash.stage is Stage.LOAD
+
+
+def test_a_case_that_another_worker_has_run_since_is_no_crash() -> None:
+    lost, again = started(2), ended(4).model_copy(update={"case": started(2).case})
+    assert crashed_cases([lost, again]) == ()
 
 
 def test_a_start_with_its_case_is_none() -> None:

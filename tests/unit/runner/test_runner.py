@@ -8,7 +8,7 @@ from compat.checks.registry import Catalogue, check
 from compat.outcomes import CannotRun, NotApplicable, Outcome, Reason, ReasonCode, Stage
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.spec import KnownFailure, Raises
-from compat.runner import conclude, conclude_crash, run_case, watched
+from compat.runner import conclude, conclude_death, run_case, watched
 from compat.targets import Device, Mode, Target, Weights
 
 ROW = KnownFailure(
@@ -176,9 +176,9 @@ def test_an_unlisted_exception_while_loading_is_a_failure():
 
 
 def test_a_crash_is_expected_only_by_a_row_that_says_crashed():
-    assert conclude_crash("killed by SIGSEGV", CRASH).outcome is Outcome.KNOWN_FAILURE
-    assert conclude_crash("killed by SIGSEGV", ROW).outcome is Outcome.CRASHED
-    assert conclude_crash("killed by SIGSEGV").note == "killed by SIGSEGV"
+    assert conclude_death("killed by SIGSEGV", CRASH).outcome is Outcome.KNOWN_FAILURE
+    assert conclude_death("killed by SIGSEGV", ROW).outcome is Outcome.CRASHED
+    assert conclude_death("killed by SIGSEGV").note == "killed by SIGSEGV"
 
 
 def test_a_row_that_says_crashed_expects_no_exception():

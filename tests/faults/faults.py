@@ -1,0 +1,82 @@
+"""Ways to take a process down, by the word for them in `behave.json`; written into a project."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+FLAG = Path(__file__).with_name("has-died")
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault():
+    ctypes.string_at(0)
+
+
+def exit_quietly():
+    os._exit(0)
+
+
+def overflow_the_stack():
+    # Through C and back at every step: Python's own calls take none of the stack that is C's.
+    sys.setrecursionlimit(10**8)
+
+    @ctypes.CFUNCTYPE(None)
+    def again():
+        again()
+
+    again()
+
+
+def abort_with_a_word():
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+    print("token " + "hf_" + "aB3" * 8 + " \x1b[31mred", file=sys.stderr, flush=True)
+    os.abort()
+
+
+def hang():
+    while True:
+        time.sleep(60)
+
+
+def hang_with_the_lock():
+    library = ctypes.PyDLL(None)  # whose calls, unlike those of CDLL, keep the interpreter's lock
+    while True:
+        library.sleep(60)
+
+
+def freeze():
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+def die_and_leave_a_child():
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    kill()
+
+
+def kill_once():
+    if not FLAG.exists():
+        FLAG.touch()
+        kill()
+
+
+FAULTS = {
+    "kill": kill,
+    "segfault": segfault,
+    "exit quietly": exit_quietly,
+    "overflow the stack": overflow_the_stack,
+    "abort with a word": abort_with_a_word,
+    "hang": hang,
+    "hang with the lock": hang_with_the_lock,
+    "freeze": freeze,
+    "die and leave a child": die_and_leave_a_child,
+    "kill once": kill_once,
+}
