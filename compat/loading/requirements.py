@@ -16,6 +16,9 @@ from compat.targets.packages import install_command, is_installed
 
 Installed = Callable[[str], bool]
 
+SEVERAL = 2
+"""GPUs that mode `auto` needs: over one there is nothing to spread."""
+
 
 def require(
     target: Target,
@@ -69,6 +72,13 @@ def _missing_gpu(target: Target, host: Host) -> Iterator[Reason]:
             ReasonCode.TORCH_WITHOUT_CUDA,
             f"torch was built without CUDA; this machine has {host.gpus[0].name}",
             f"run `pip install --force-reinstall --index-url https://pypi.org/simple {pin}`",
+        )
+    elif target.mode is Mode.AUTO and len(host.gpus) < SEVERAL:
+        yield Reason(
+            ReasonCode.TOO_FEW_GPUS,
+            f"one GPU ({host.gpus[0].name}), and this mode spreads a model over several",
+            "run on a machine with two GPUs or more, or check CUDA_VISIBLE_DEVICES where there are;"
+            " with one, mode cpu-offload runs what it can't hold",
         )
     else:
         for gpu in _used_gpus(target, host):

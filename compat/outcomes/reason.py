@@ -27,6 +27,7 @@ class ReasonCode(StrEnum):
     NOT_DOWNLOADED = "not-downloaded"
 
     NO_GPU = "no-gpu"
+    TOO_FEW_GPUS = "too-few-gpus"
     TORCH_WITHOUT_CUDA = "torch-without-cuda"
     NO_BF16 = "no-bf16"
     DOES_NOT_FIT = "does-not-fit"
@@ -59,6 +60,7 @@ _CLASSES: dict[ReasonCode, ReasonClass] = {
     ReasonCode.INCOMPLETE_DOWNLOAD: ReasonClass.ACCESS,
     ReasonCode.NOT_DOWNLOADED: ReasonClass.ACCESS,
     ReasonCode.NO_GPU: ReasonClass.ENVIRONMENT,
+    ReasonCode.TOO_FEW_GPUS: ReasonClass.ENVIRONMENT,
     ReasonCode.TORCH_WITHOUT_CUDA: ReasonClass.ENVIRONMENT,
     ReasonCode.NO_BF16: ReasonClass.ENVIRONMENT,
     ReasonCode.DOES_NOT_FIT: ReasonClass.ENVIRONMENT,

@@ -11,7 +11,14 @@ import pytest
 
 from compat.plugin.session import SESSION, CompatSession
 from compat.plugin.stash import PROBLEM, PROBLEM_KEY
-from compat.plugin.workers import GPU_ENTRY, GPU_USABLE, RUN_ID, VISIBLE, gpu_entries
+from compat.plugin.workers import (
+    GPU_ENTRIES,
+    GPU_ENTRY,
+    GPU_USABLE,
+    RUN_ID,
+    VISIBLE,
+    gpu_entries,
+)
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -78,7 +85,12 @@ class Controller:
         own = next((entry for entry in entries if entry not in taken), "")
         if own:
             self._gpu_of[worker] = own
-        node.workerinput |= {RUN_ID: self._run, GPU_USABLE: bool(gpus), GPU_ENTRY: own}
+        node.workerinput |= {
+            RUN_ID: self._run,
+            GPU_USABLE: bool(gpus),
+            GPU_ENTRY: own,
+            GPU_ENTRIES: entries,
+        }
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_xdist_make_scheduler(

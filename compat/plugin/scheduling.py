@@ -18,7 +18,7 @@ from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling
 
 from compat.targets import Device
-from compat.targets.nodepart import device_of, load_of
+from compat.targets.nodepart import device_of, load_of, spans_gpus
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -63,6 +63,11 @@ class Unit:
     def on_gpu(self) -> bool:
         """Whether it is a target that needs a GPU."""
         return self.load is not None and device_of(self.load) is Device.GPU
+
+    @property
+    def spans_gpus(self) -> bool:
+        """Whether it needs every GPU, and no other worker at work on one."""
+        return self.load is not None and spans_gpus(self.load)
 
 
 def targets_of(collection: Sequence[str], items: Iterable[int]) -> Iterator[Unit]:
@@ -139,7 +144,7 @@ class TargetScheduling:
         assert self._collection is not None
         self._pending[node].remove(item_index)
         self._last_load[node] = load_of(self._collection[item_index])
-        self._feed(node)
+        self._feed_all()  # another may have waited for the GPU that this one has used
 
     def mark_test_pending(self, item: str) -> NoReturn:
         """No item is ever put back by name."""
@@ -232,22 +237,54 @@ class TargetScheduling:
         while len(pending) <= ENOUGH:
             unit = self._take(node)
             if unit is None:
-                node.shutdown()
+                if node is not self._keeper:
+                    node.shutdown()
                 return
             pending.extend(unit.items)
             with suppress(OSError):  # it has died: `remove_node` will be called, and have them back
                 node.send_runtest_some(list(unit.items))
 
     def _take(self, node: WorkerController) -> Unit | None:
-        """The next unit for a worker. One with a GPU takes what needs it first."""
+        """The next unit for a worker. One with a GPU takes what needs it first.
+
+        What needs every GPU comes last, on the keeper, when nobody else is at work on one.
+        """
         some_own = any(map(self._overseer.owns_gpu, self._pending))
         owns = self._overseer.owns_gpu(node)
         allowed = [unit for unit in self._waiting if owns or not (some_own and unit.on_gpu)]
+        if some_own:
+            shared = [unit for unit in allowed if not unit.spans_gpus]
+            waits = node is not self._keeper or self._others_on_gpu(node)
+            allowed = shared if shared or waits else allowed
         if not allowed:
             return None
         unit = next((unit for unit in allowed if owns and unit.on_gpu), allowed[0])
         self._waiting.remove(unit)
         return unit
+
+    @property
+    def _keeper(self) -> WorkerController | None:
+        """The worker that stays for what needs every GPU; None where nothing does, or nobody can.
+
+        The others are told to end meanwhile, for no worker finishes its last item before it knows
+        what is next.
+        """
+        if not any(unit.spans_gpus for unit in self._waiting):
+            return None
+        return next(
+            (one for one in self._pending if self._overseer.owns_gpu(one) and not one.shutting_down), None
+        )
+
+    def _others_on_gpu(self, node: WorkerController) -> bool:
+        """Whether another worker has an item left that runs on a GPU."""
+        assert self._collection is not None
+        loads = (
+            load_of(self._collection[item])
+            for other, items in self._pending.items()
+            if other is not node
+            for item in items
+        )
+        return any(load is not None and device_of(load) is Device.GPU for load in loads)
 
     def _differs(self, node: WorkerController) -> bool:
         """Whether a worker has collected something else than the first; reported if so."""

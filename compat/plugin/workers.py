@@ -19,6 +19,8 @@ GPU_USABLE = "compat_gpu_usable"
 """Workers must agree on what there is: if they collect different cases, the run is aborted."""
 GPU_ENTRY = "compat_gpu"
 """The worker's own entry of CUDA_VISIBLE_DEVICES; empty for a worker without a GPU."""
+GPU_ENTRIES = "compat_gpus"
+"""The entries of all GPUs, for targets that are spread over them."""
 
 THREADS = "OMP_NUM_THREADS"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -66,13 +68,20 @@ def workers_worth(config: pytest.Config) -> int | None:
     return len(host.gpus) if host.gpu_usable else max(1, _cores() // 2)
 
 
-def share_machine(workerinput: Mapping[str, Any]) -> None:
-    """Keep this worker to its GPU and its share of the cores, before torch looks at either."""
+def share_machine(workerinput: Mapping[str, Any], *, spread: bool = False) -> None:
+    """Keep this worker to its GPU and its share of the cores, before torch looks at either.
+
+    `spread` is whether the run has targets that need every GPU. A worker that has a GPU then sees
+    them all, its own first, where all other targets go; which GPUs it sees can't be changed later,
+    once CUDA has begun.
+    """
     if not workerinput:
         return
     _share_cores(int(workerinput["workercount"]))
     if workerinput.get(GPU_USABLE):
-        os.environ[VISIBLE] = workerinput[GPU_ENTRY]
+        own = workerinput[GPU_ENTRY]
+        others = workerinput[GPU_ENTRIES] if spread and own else ()
+        os.environ[VISIBLE] = ",".join([own, *(entry for entry in others if entry != own)])
 
 
 def bound_kernel_caches() -> None:

@@ -46,3 +46,8 @@ def load_of(node_id: str) -> str | None:
 def device_of(loaded: str) -> Device:
     """The device in a loaded part."""
     return Device.GPU if f"-{Device.GPU}-" in loaded else Device.CPU
+
+
+def spans_gpus(loaded: str) -> bool:
+    """Whether a loaded part is of a mode that spreads a model over all GPUs."""
+    return device_of(loaded) is Device.GPU and loaded.endswith(f"-{Mode.AUTO}")

@@ -83,7 +83,7 @@ def test_the_hint_installs_the_version_that_is_pinned() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.BF16, Mode.CPU_OFFLOAD, Mode.AUTO, Mode.NF4, Mode.INT8])
 def test_modes_that_compute_in_bf16_need_a_gpu_that_does(mode: Mode) -> None:
-    host = Host(gpus=(OLD,), torch_cuda="13.0")
+    host = Host(gpus=(OLD, OLD), torch_cuda="13.0")
     assert code_for(target_of(mode, Device.GPU), host) is ReasonCode.NO_BF16
     assert code_for(target_of(Mode.FP16, Device.GPU), host) is None
 
@@ -92,6 +92,16 @@ def test_every_gpu_counts_where_all_are_used() -> None:
     mixed = Host(gpus=(NEW, OLD), torch_cuda="13.0")
     assert code_for(target_of(Mode.BF16, Device.GPU), mixed) is None
     assert code_for(target_of(Mode.AUTO, Device.GPU), mixed) is ReasonCode.NO_BF16
+
+
+def test_one_gpu_is_too_few_to_spread_a_model_over() -> None:
+    auto = target_of(Mode.AUTO, Device.GPU)
+    assert code_for(auto, Host()) is ReasonCode.NO_GPU
+    reason = reason_for(auto, WORKSTATION)
+    assert reason is not None
+    assert reason.code is ReasonCode.TOO_FEW_GPUS
+    assert "cpu-offload runs what it can't hold" in reason.action
+    assert code_for(auto, Host(gpus=(NEW, NEW), torch_cuda="13.0")) is None
 
 
 def test_a_missing_package_comes_with_its_command() -> None:

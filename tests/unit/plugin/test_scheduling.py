@@ -236,6 +236,51 @@ def test_without_any_gpu_everybody_says_that_there_is_none():
     assert sorted(run(scheduling, nodes)) == [0, 1, 2, 3]
 
 
+AUTO = [case(f"{model}-twin-gpu-auto", check) for model in ("gpt2", "opt") for check in "abcd"]
+NF4 = [case("opt-twin-gpu-nf4", check) for check in "abcd"]
+SPREAD = [*AUTO, *CPU, *GPU, *NF4]
+FIRST_SPREAD = set(range(len(AUTO)))
+ON_GPU = FIRST_SPREAD | set(range(len(AUTO) + len(CPU), len(SPREAD)))
+
+
+def others_at_work_on_a_gpu(nodes, node, done) -> bool:
+    left = (item for other in nodes if other is not node for item in other.sent)
+    return any(item in ON_GPU and item not in done for item in left)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_what_needs_every_gpu_runs_on_one_worker_while_nobody_else_uses_any(workers):
+    scheduling, nodes = scheduler(SPREAD, workers=workers, gpus={"gw0", "gw1"})
+    done = []
+    while scheduling.has_pending:
+        for node in nodes:
+            waiting = [item for item in node.sent if item not in done]
+            # As a real worker, it ends its last item when it knows what is next, or that nothing is
+            if len(waiting) > 1 or (waiting and node.shutting_down):
+                if waiting[0] in FIRST_SPREAD:
+                    assert not others_at_work_on_a_gpu(nodes, node, done)
+                scheduling.mark_test_complete(node, waiting[0])
+                done.append(waiting[0])
+    assert sorted(done) == list(range(len(SPREAD)))
+    assert sum(bool(FIRST_SPREAD & set(node.sent)) for node in nodes) == 1
+    assert all(node.shutting_down for node in nodes)
+
+
+def test_when_the_one_that_waits_for_every_gpu_dies_another_takes_its_place():
+    overseer = FakeOverseer(gpus={"gw0", "gw1", "gw2"})
+    scheduling, (first, second) = scheduler(SPREAD, overseer=overseer)
+    overseer.begun.add(SPREAD[first.sent[0]])
+    lost = scheduling.remove_node(first)
+    clone = replacement(scheduling, SPREAD)
+    done = run(scheduling, [second, clone], done=[SPREAD.index(lost)])
+    assert sorted(done) == list(range(len(SPREAD)))
+
+
+def test_where_no_worker_has_a_gpu_nothing_waits_for_all_of_them():
+    scheduling, nodes = scheduler(SPREAD)
+    assert sorted(run(scheduling, nodes)) == list(range(len(SPREAD)))
+
+
 def test_a_late_worker_that_collected_something_else_is_sent_nothing():
     scheduling, (first, _) = scheduler(CPU)
     scheduling.remove_node(first)

@@ -39,6 +39,20 @@ def test_a_worker_keeps_to_its_gpu_and_its_cores(monkeypatch):
     assert os.environ.pop("OMP_NUM_THREADS") == "2"
 
 
+@pytest.mark.parametrize(
+    ("own", "spread", "visible"),
+    [("1", False, "1"), ("1", True, "1,0,2"), ("0", True, "0,1,2"), ("", True, "")],
+)
+def test_a_worker_sees_every_gpu_where_some_target_needs_them_and_its_own_first(
+    monkeypatch, own, spread, visible
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    told = {"workercount": 2, "compat_gpu_usable": True, "compat_gpu": own}
+    share_machine(told | {"compat_gpus": ["0", "1", "2"]}, spread=spread)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
 def test_a_persons_own_setting_of_threads_stands(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     share_machine({"workercount": 4})
