@@ -197,5 +197,5 @@ def _measure(move: MeasureMove) -> MeasureMoveView:
         before=measure_text(move.name, move.old),
         after=measure_text(move.name, move.new),
         factor="" if move.factor is None else f"x{move.factor:.3g}",
-        basis=move.basis,
+        basis=f"{move.basis}; other weights" if move.other_weights else move.basis,
     )

@@ -37,6 +37,7 @@ def comparison_json(comparison: Comparison) -> str:
                     "old": move.old,
                     "new": move.new,
                     "noise": move.basis,
+                    "other_weights": move.other_weights,
                 }
                 for move in comparison.measures
             ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from compat.outcomes import Outcome
@@ -246,7 +246,8 @@ def _measures(case: str, before: _Side, after: _Side) -> tuple[MeasureMove, ...]
     if not old_measures or not new_measures or is_about_this_machine(new):
         return ()
     hardware = same_hardware(before.environment(old), after.environment(new))
-    return moved_measures(case, old_measures, new_measures, times=hardware)
+    found = moved_measures(case, old_measures, new_measures, times=hardware)
+    return tuple(replace(move, other_weights=old.revision != new.revision) for move in found)
 
 
 def _environments(both: Iterable[str], before: _Side, after: _Side) -> tuple[EnvironmentMove, ...]:

@@ -2,8 +2,8 @@
 
 What a measure's noise is, is known where its case was executed at least three times in one
 environment with the same weights: a value outside the range of those by more than that range is
-wide, and by more than one percent, has moved. Elsewhere a stated ratio must be exceeded, which
-depends on the unit (`RATIOS`).
+wide has moved. Elsewhere a stated factor must be exceeded. Both depend on the unit (`NOISE`): by a
+stated part a single value always wobbles, and a difference below a stated size is none.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from dataclasses import dataclass
 from compat.results.record import Measures
 
 REPEATS = 3
-LEAST = 0.01
-"""The smallest relative move that is one at all."""
-
-PROCESS = re.compile(r"^(resident_bytes|peak_rss_bytes|open_seconds)")
+PROCESS = re.compile(r"^(resident_bytes|peak_rss_bytes|open_seconds|build_seconds)")
 """Measures of the process and not of the case: they depend on what has run before it."""
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """By which factor two single values may differ, and by how much in any case."""
+class Noise:
+    """What is noise in values of one unit."""
 
     factor: float
+    """Two single values may differ by it."""
+    wobble: float
+    """The part of a value that a range of repeated executions is at least taken to be wide."""
     least: float = 0.0
+    """What a difference must exceed in any case, in the unit."""
 
 
-RATIOS = {
-    "seconds": Ratio(2.5, least=1.0),
-    "per_second": Ratio(4.0),
-    "bytes": Ratio(1.05),
-    "": Ratio(1.1, least=1e-3),
+NOISE = {
+    "seconds": Noise(2.5, 0.5, least=1.0),
+    "per_second": Noise(4.0, 0.5),
+    "bytes": Noise(1.05, 0.01),
+    "": Noise(1.1, 0.01, least=1e-3),
 }
 """By unit, the last word of a measure's name; "" is any other.
 
@@ -57,6 +58,8 @@ class MeasureMove:
     new: float | str
     basis: str
     """How the noise is known."""
+    other_weights: bool = False
+    """Whether it was measured on other weights, which is the first thing to explain it."""
 
     @property
     def factor(self) -> float | None:
@@ -115,14 +118,14 @@ def _basis(name: str, old: Sequence[float], new: Sequence[float]) -> str | None:
     before, after = old[-1], new[-1]
     if not (math.isfinite(before) and math.isfinite(after)):
         return "not finite" if math.isfinite(before) is not math.isfinite(after) else None
+    noise = NOISE[unit_of(name)]
+    if abs(after - before) <= noise.least:
+        return None
     repeats, value = (old, after) if len(old) >= len(new) else (new, before)
     if len(repeats) >= REPEATS:
-        width = max(max(repeats) - min(repeats), LEAST * abs(before))
+        width = max(max(repeats) - min(repeats), noise.wobble * abs(before))
         outside = not min(repeats) - width <= value <= max(repeats) + width
         return f"noise of {len(repeats)} executions" if outside else None
-    ratio = RATIOS[unit_of(name)]
     low, high = sorted((abs(before), abs(after)))
-    beyond = high > low * ratio.factor or (before < 0) is not (after < 0)
-    return (
-        f"stated ratio {ratio.factor:g}" if beyond and abs(after - before) > ratio.least else None
-    )
+    beyond = high > low * noise.factor or (before < 0) is not (after < 0)
+    return f"stated factor {noise.factor:g}" if beyond else None

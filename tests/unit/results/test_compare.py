@@ -217,14 +217,29 @@ def test_what_never_wobbled_moves_by_more_than_one_percent() -> None:
         ("kl_nats", (1e-5, 9e-5), (1e-5, 2e-3)),
     ],
 )
-def test_without_repeats_a_stated_ratio_decides(
+def test_without_repeats_a_stated_factor_decides(
     name: str, still: tuple[float, float], beyond: tuple[float, float]
 ) -> None:
     for (old, new), moves in ((still, False), (beyond, True), (beyond[::-1], True)):
         before, after = measured(range(1, 2), old, name=name), measured(range(2, 3), new, name=name)
         found = moved(before, after).measures
         assert bool(found) is moves
-        assert all(move.basis.startswith("stated ratio") for move in found)
+        assert all(move.basis.startswith("stated factor") for move in found)
+
+
+def test_times_wobble_more_than_a_few_executions_in_a_row_show() -> None:
+    old = measured(range(1, 4), 100.0, 101.0, 102.0, name="tokens_per_second")
+    assert moved(old, measured(range(9, 10), 60.0, name="tokens_per_second")).measures == ()
+    assert moved(old, measured(range(9, 10), 40.0, name="tokens_per_second")).measures
+
+
+def test_a_measure_that_moved_with_its_weights_says_so() -> None:
+    old, new = (
+        result(Outcome.PASSED, day, measures={"loss_nats": loss}, revision=revision)
+        for day, loss, revision in ((1, 1.0, "aaa"), (2, 2.0, "bbb"))
+    )
+    (move,) = moved([old], [new]).measures
+    assert move.other_weights
 
 
 def test_times_of_other_hardware_are_not_compared_and_sizes_are() -> None:
