@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 TRACE_FRAMES = 6
 LONGEST_MESSAGE = 4000
-IN_BRIEF: Final = {
+IN_BRIEF: Final[dict[str, Any]] = {
     **dict.fromkeys(("case", "area", "check", "outcome", "reason", "expectation", "seconds"), True),
     "measures": {"resident_bytes"},
 }
