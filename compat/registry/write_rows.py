@@ -51,11 +51,14 @@ def with_rows(
 ) -> str:
     """The text of a registry with rows more for a model or pair, behind those it has.
 
-    Raises RegistryError where there is no such entry, or it is written on one line.
+    An entry that is written on one line gets a line for each key first. Raises RegistryError where
+    there is no such entry, or a list in it would have to be taken apart.
     """
     entry = _entry(text, model)
     if entry is None:
         raise RegistryError(f"{name}: no model or pair {model!r} to write known failures for")
+    if entry.flow_style and entry.start_mark.line == entry.end_mark.line:
+        return with_rows(_taken_apart(text, entry), model, rows, name)
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
@@ -107,6 +110,20 @@ def _place(
     at = before[0].start_mark.line if before else last_line(entry)
     written = [line for row in rows for line in row_lines(row, column + 2)]
     return at, [f"{' ' * column}{KEY}:\n", *written]
+
+
+def _taken_apart(text: str, entry: yaml.MappingNode) -> str:
+    """The text with an entry of one line in block style, keys and values as they are written."""
+    lines = text.splitlines(keepends=True)
+    line, indent = lines[entry.start_mark.line], " " * entry.start_mark.column
+    parts = [
+        f"{line[key.start_mark.column : key.end_mark.column]}: "
+        f"{line[value.start_mark.column : value.end_mark.column]}"
+        for key, value in entry.value
+    ]
+    before, after = line[: entry.start_mark.column], line[entry.end_mark.column :]
+    lines[entry.start_mark.line] = before + f"\n{indent}".join(parts) + after
+    return "".join(lines)
 
 
 def _entry(text: str, model: str) -> yaml.MappingNode | None:

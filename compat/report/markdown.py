@@ -74,6 +74,7 @@ def _lines(view: ReportView) -> Iterator[str]:
         waiting = [model for model in waiting if not belongs(model)]
     yield from _pairs(view)
     yield from _by_family(view)
+    yield from _gaps(view)
 
 
 def _preface(view: ReportView) -> Iterator[str]:
@@ -260,3 +261,26 @@ def _by_family(view: ReportView) -> Iterator[str]:
 
 def _family_row(model: ModelView) -> tuple[str, ...]:
     return (_name(model), *(f"{_GLYPHS[cell.word]} {cell.word}" for cell in model.cells))
+
+
+def _gaps(view: ReportView) -> Iterator[str]:
+    """What is missing from the records, and what their environments do not agree on."""
+    if view.gaps or view.problems:
+        yield "## Missing from the records"
+        yield ""
+        yield from (f"- {escaped(sentence)}" for sentence in (*view.gaps, *view.problems))
+        yield ""
+    if view.disagreements:
+        yield "## Where environments disagree"
+        yield ""
+        yield from table(
+            ("Target", "Check", "Found"),
+            (
+                (
+                    escaped(one.target),
+                    escaped(one.check),
+                    ", ".join(escaped(f"{word} in {where}") for where, word, _ in one.ends),
+                )
+                for one in view.disagreements
+            ),
+        )

@@ -118,6 +118,22 @@ def test_a_model_that_ran_in_part_is_incomplete() -> None:
     assert "acme/anvil-1b" in section(page, "Incomplete (begun, and not finished)")
 
 
+def test_what_is_missing_from_the_records_is_named() -> None:
+    page = render_markdown(build_view(run_records([FP32]), REGISTRY))
+    assert f"{FP32.id}: none of its checks" in section(page, "Missing from the records")
+    whole = render_markdown(build_view(all_passing(), REGISTRY))  # type: ignore[arg-type]
+    assert "Missing from the records" not in whole
+
+
+def test_environments_that_disagree_are_named() -> None:
+    failure = FailureRecord(type="RuntimeError", message="boom")
+    bad = case_record(
+        FP32, CHECKS[0], Outcome.FAILED, failure=failure, environment="server", number=1
+    )
+    page = render_markdown(build_view([*passing(FP32), bad], REGISTRY))
+    assert "passed in e1, failed in server" in section(page, "Where environments disagree")
+
+
 def test_without_records_nothing_is_claimed() -> None:
     page = render_markdown(build_view([], REGISTRY))
     assert "nothing has been tested" in page

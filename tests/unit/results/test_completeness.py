@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from compat.outcomes import Outcome, ReasonCode, Stage
 from compat.results.completeness import missing_jobs, unfinished_runs
-from compat.results.record import CaseStartRecord, JobEndRecord, Record, RunRecord
+from compat.results.record import (
+    CaseStartRecord,
+    JobEndRecord,
+    PlannedRecord,
+    Record,
+    RunRecord,
+)
 from compat.targets import Mode
 from tests.unit.report.records import (
     CHECKS,
@@ -64,6 +70,13 @@ def test_a_later_run_fills_the_gap_and_an_earlier_one_does_not() -> None:
     gap = planned(*passing(FP32))
     assert missing_jobs([*gap, *passing(NF4, run="r2", started=LATER)]) == ()
     assert missing_jobs([*gap, *passing(NF4, run="r0", started=EARLIER)]) == missing_jobs(gap)
+
+
+def test_a_job_of_a_plan_that_never_began_is_named_like_any_other() -> None:
+    plan = PlannedRecord(run="plan, job 3", cases={NF4.id: ("recites",)})
+    (job,) = missing_jobs([plan, *passing(FP32)])
+    assert (job.run, job.target) == ("plan, job 3", NF4.id)
+    assert missing_jobs([plan, *passing(NF4)]) == ()
 
 
 def test_a_run_without_an_end_was_killed_or_is_going_on() -> None:
