@@ -22,6 +22,7 @@ from compat.results.compare import Comparison, compare, of_environment
 from compat.results.offered import still_offered
 from compat.results.read import read_records
 from compat.results.record import CaseRecord, EnvRecord, Record
+from compat.results.visible import visible
 from compat.targets.selection import SelectionError
 
 NOTHING_WORSE, WORSE = 0, 1
@@ -86,7 +87,7 @@ def results_in(path: Path) -> tuple[Record, ...]:
     read = read_records(path)
     console = Console(highlight=False, markup=False, stderr=True, soft_wrap=True)
     for problem in read.problems:
-        console.print(f"compat: {problem}")
+        console.print(f"compat: {visible(str(problem))}")
     if not any(isinstance(record, CaseRecord) for record in read.records):
         raise SelectionError(f"{path} holds no results")
     return read.records

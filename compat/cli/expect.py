@@ -18,6 +18,7 @@ from compat.registry.spec import KnownFailure, Raises
 from compat.registry.write_rows import row_lines, with_rows, without_rows
 from compat.results.atomic import replace_text
 from compat.results.expectations import Expectations, NewFailure, expectations
+from compat.results.visible import visible
 
 AS_IT_SHOULD_BE, DIFFERS = 0, 1
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -57,7 +58,7 @@ def expect(
     for line in _difference(text, added, path.name):
         console.print(line, soft_wrap=True)
     for remark in (*unwritten, *_remarks(found, said)):
-        console.print(Text(remark), soft_wrap=True)
+        console.print(Text(visible(remark)), soft_wrap=True)
     if update and added != text:
         replace_text(path, added)
         console.print(Text(f"{path.name} is written"))

@@ -9,11 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from compat.checks.registry import load_catalogue
+from compat.cli.diff import results_in
 from compat.registry.load import default_registry_path, load_registry
 from compat.report import ReportFiles, append_step_summary, write_report
 from compat.report.ctrf import ctrf_json
 from compat.results.atomic import replace_text
 from compat.results.read import read_records
+from compat.results.visible import visible
 
 DONE, WRONG = 0, 1
 NAMED = 50
@@ -31,7 +33,8 @@ def make_report(
     """Write the report, and say what is missing from it and what could not be read.
 
     Returns 1 where there is nothing to report on, and where a planned job has no result: a report
-    with a gap is written, and never passes for a whole one.
+    with a gap is written, and never passes for a whole one. Raises SelectionError for a baseline
+    without results.
     """
     console = Console(highlight=False, markup=False, stderr=True, soft_wrap=True)
     registry = load_registry(registry_file or default_registry_path())
@@ -41,6 +44,8 @@ def make_report(
         console.print(f"compat report: no such file or folder: {file}")
     if missing:
         return WRONG
+    if baseline is not None:
+        results_in(baseline)
     try:
         written = write_report(
             files,
@@ -52,14 +57,14 @@ def make_report(
         )
         if ctrf is not None:
             replace_text(ctrf, ctrf_json(read_records(files).records) + "\n")
+        append_step_summary(written.summary)
     except OSError as error:
         console.print(
             f"compat report: {error.filename or output}: can't be written: {error.strerror}"
         )
         return WRONG
     for line in remarks(written):
-        console.print(f"compat report: {line}")
-    append_step_summary(written.summary)
+        console.print(f"compat report: {visible(line)}")
     for path in (written.html, written.markdown, *written.pages, written.records):
         console.print(str(path))
     return WRONG if written.missing else DONE

@@ -163,6 +163,14 @@ def test_report_names_planned_jobs_without_a_result_and_fails(project, compat):
     assert (project.path / "page" / "index.html").exists()
 
 
+def test_report_since_a_baseline_without_results_is_a_usage_error(project, compat, tmp_path):
+    project.run("-k", "gpt2 and fp32")
+    runs, registry = str(project.path / "reports" / "runs"), str(project.path / "models.yaml")
+    result = compat("report", runs, "-o", str(tmp_path / "page"), "--baseline", registry)
+    assert isinstance(result.exception, SelectionError)
+    assert not (tmp_path / "page").exists()
+
+
 def test_report_is_written_for_dashboards_where_asked(project, compat, tmp_path):
     project.run("-k", "gpt2 and fp32")
     runs, file = str(project.path / "reports" / "runs"), tmp_path / "ctrf.json"
