@@ -108,6 +108,13 @@ HUB_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ReasonCode.OFFLINE,
+        "Xet storage, in which the hub keeps these files, can't be reached from here",
+        "check the proxy, or set HF_HUB_DISABLE_XET=1 to fetch them as plain files, then run again",
+        classes=("RuntimeError",),
+        message=r"CAS Client Error: .*error sending request",
+    ),
+    Rule(
+        ReasonCode.OFFLINE,
         "what answers in the hub's place is no hub",
         "check HF_ENDPOINT and the proxy, then run again",
         classes=("FileMetadataError",),

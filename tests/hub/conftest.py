@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,3 +135,11 @@ def workplace(tmp_path: Path, hub: LoopbackHub, described: ModelSpec) -> Workpla
     made = Workplace(tmp_path, hub, described)
     made.register(MODEL)
     return made
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"

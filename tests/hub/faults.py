@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 
-from tests.hub.server import MAIN, Fault, Reply, Repository, Request, error, etag
+from tests.hub.server import BIG, MAIN, Fault, Reply, Repository, Request, error, etag
 
 GATED = "Access to this model is restricted and you are not in the authorized list."
 
@@ -92,3 +94,55 @@ def shortened(repository: Repository, request: Request) -> Reply | None:
 
 
 teapot = error(418, "", "I'm a teapot")
+
+
+def is_large(repository: Repository, request: Request) -> bytes | None:
+    """The content of a file that the hub keeps elsewhere than in its git."""
+    name = request.path.rpartition("/")[2]
+    content = repository.commits[repository.refs[MAIN]].get(name, b"")
+    return content if not request.is_api and len(content) >= BIG else None
+
+
+def redirected_to(elsewhere: str) -> Fault:
+    """Large files are with another host, as those of the real hub are with a CDN."""
+
+    def redirect(repository: Repository, request: Request) -> Reply | None:
+        content = is_large(repository, request)
+        if content is None:
+            return None
+        headers = {
+            "Location": f"{elsewhere}/{request.path.rpartition('/')[2]}?Signature=signed",
+            "X-Linked-ETag": f'"{etag(content)}"',
+            "X-Linked-Size": str(len(content)),
+            "X-Repo-Commit": repository.refs[MAIN],
+        }
+        return Reply(302, headers=headers)
+
+    return redirect
+
+
+def in_xet(endpoint: str, storage: str) -> Fault:
+    """Large files are announced to be in Xet storage at another address."""
+
+    def announce(repository: Repository, request: Request) -> Reply | None:
+        if "/xet-read-token/" in request.path:
+            token = {"casUrl": storage, "accessToken": "short-lived", "exp": 4_102_444_800}
+            headers = {
+                "X-Xet-Cas-Url": storage,
+                "X-Xet-Access-Token": "short-lived",
+                "X-Xet-Token-Expiration": "4102444800",
+            }
+            return Reply(body=json.dumps(token).encode(), headers=headers)
+        content = is_large(repository, request)
+        if content is None or request.method != "HEAD":
+            return None
+        headers = {
+            "ETag": f'"{etag(content)}"',
+            "X-Repo-Commit": repository.refs[MAIN],
+            "X-Linked-Size": str(len(content)),
+            "X-Xet-Hash": hashlib.sha256(content).hexdigest(),
+            "X-Xet-Refresh-Route": f"{endpoint}/api/models/org/name/xet-read-token/main",
+        }
+        return Reply(headers=headers, announced=len(content))
+
+    return announce

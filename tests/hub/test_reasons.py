@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from types import SimpleNamespace
 
@@ -88,14 +87,6 @@ def test_a_token_that_nobody_has_given_out_is_said_to_be_invalid(hub, client, ch
     reason = reason_of(client(token="hf_" + "forged" * 6))
     assert reason.code is ReasonCode.NO_TOKEN
     assert "does not know the token" in reason.text
-
-
-@pytest.fixture
-def closed_port() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("endpoint", ["refused", "http://no-such-host.invalid"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,13 @@ from compat.weights.hub.snapshot import (
     is_whole,
 )
 from compat.weights.sound import UnsoundCheckpointError, too_large
+
+XET_PATIENCE = {
+    "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3",
+    "HF_XET_CLIENT_RETRY_BASE_DELAY": "500ms",
+    "HF_XET_CLIENT_RETRY_MAX_DURATION": "20s",
+}
+"""How long Xet's client goes on asking a storage that does not answer: by itself, for minutes."""
 
 SPARE_DISK = GIGABYTE
 """Bytes that a download leaves free."""
@@ -117,6 +125,8 @@ class Download:
         size = total(wanted, self.listing.sizes)
         progress = DownloadProgress(self.wanted.id, size, announce)
         progress.begin()
+        for setting, value in XET_PATIENCE.items():
+            os.environ.setdefault(setting, value)
         with self._noted(wanted):
             folder = snapshot_download(
                 self.wanted.id,
