@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+from compat.checks.drawing import for_any
 from compat.checks.registry import Area, check
 
 if TYPE_CHECKING:
     from compat.subject import Subject
+    from compat.subject.inputs import Side
+
+LONGEST_ROW = 24
+"""Tokens of a row that is drawn."""
 
 
 @check(Area.FORWARD)
@@ -80,6 +86,26 @@ def padded_batch_equals_singles(subject: Subject) -> None:
         difference = subject.assert_close(padded, alone, f"row {index} of {row.length} tokens")
         worst = max(worst, difference)
     subject.measure("largest_relative_difference", worst)
+
+
+@check(Area.FORWARD)
+def any_padding_equals_singles(subject: Subject) -> None:
+    """Rows of any lengths, padded on any side, give the logits that each gives alone."""
+    from hypothesis import strategies
+
+    longest = min(LONGEST_ROW, subject.longest_row)
+    sides: tuple[Side, ...] = ("right",) if subject.has_encoder else ("left", "right", "both")
+    rows = strategies.tuples(strategies.integers(1, longest), strategies.sampled_from(sides))
+    alone = cache(lambda length: subject.logits(subject.row(length))[0])
+
+    def gives_its_own(drawn: list[tuple[int, Side]]) -> None:
+        batch = subject.batch([subject.row(length) for length, _ in drawn], [s for _, s in drawn])
+        together = subject.logits(batch)
+        for index, (length, _) in enumerate(drawn):
+            own = together[index, batch.mask[index].bool()]
+            subject.assert_close(own, alone(length), f"row {index} of {drawn}")
+
+    for_any(subject, few=4)(gives_its_own, strategies.lists(rows, min_size=2, max_size=4))
 
 
 @check(Area.FORWARD)

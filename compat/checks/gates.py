@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from compat.checks.drawing import for_any
 from compat.checks.registry import Area, check
 
 if TYPE_CHECKING:
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 STEPS = 3
 """Tokens generated under gates."""
+READ = 16
+"""Tokens read under gates that are drawn."""
+SHUT_OR_OPEN = (1.0, 0.0)
+HALF_OPEN = 0.5
+"""A product by it is exact wherever it is made, but for the smallest numbers of float16."""
 
 
 @check(Area.GATES, needs={"attention"})
@@ -68,6 +74,30 @@ def closed_gates_hold_in_generation(subject: Subject) -> None:
         if bool((closed.logits[:, step] != expected.logits[:, step]).any())
     ]
     assert not wrong, f"logits differ from those of zeroed heads in decoding steps {wrong}"
+
+
+@check(Area.GATES, needs={"attention"})
+def any_gates_scale_their_heads(subject: Subject) -> None:
+    """Any mixture of closed, half open and open gates is, bit for bit, the same one inside."""
+    import torch
+    from hypothesis import strategies
+
+    inputs = subject.text.inputs.first(READ)
+    sites = subject.gate_sites
+    heads = sum(site.heads for site in sites)
+    openings = SHUT_OR_OPEN if subject.dtype is torch.float16 else (*SHUT_OR_OPEN, HALF_OPEN)
+    gates = strategies.lists(strategies.sampled_from(openings), min_size=heads, max_size=heads)
+
+    def scales_its_heads(drawn: list[float]) -> None:
+        own = list(torch.split(torch.tensor(drawn), [site.heads for site in sites]))
+        with subject.scale_heads(own) as seen:
+            expected = subject.logits(inputs)
+        with subject.gate(_where_seen(own, seen)):
+            gated = subject.logits(inputs)
+        different = int((gated != expected).sum())
+        assert different == 0, f"gates of {drawn}: {different} of {gated.numel()} logits differ"
+
+    for_any(subject, few=3)(scales_its_heads, gates)
 
 
 @check(Area.GATES, needs={"attention"})

@@ -1,7 +1,11 @@
 """Interventions: context managers on hooks that undo themselves, whatever happens inside."""
 
 from compat.interventions.agency import Agency, HeadState, Thresholds
-from compat.interventions.attention_function import attention_weights, scale_heads
+from compat.interventions.attention_function import (
+    attention_weights,
+    queries_and_keys,
+    scale_heads,
+)
 from compat.interventions.gates import (
     Gates,
     GateSite,
@@ -54,6 +58,7 @@ __all__ = [
     "open_gates",
     "patch",
     "pruning_gates",
+    "queries_and_keys",
     "random_order",
     "scale_heads",
     "skip_connections",

@@ -7,7 +7,7 @@ elsewhere is held against it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,19 +19,23 @@ from compat.interventions.gates import Gates, GateSite
 
 SCALED_DOT_PRODUCT = "scaled_dot_product_attention"
 SOFTMAX = "softmax"
+MATRIX_PRODUCT = "matmul"
+WEIGHING = (SCALED_DOT_PRODUCT, SOFTMAX)
+COMPARING = (SCALED_DOT_PRODUCT, MATRIX_PRODUCT)
 
 Around = Callable[[int, str, torch.Tensor, tuple[Any, ...], Mapping[str, Any]], torch.Tensor]
 """Called with a site's index, the function's name, what it gave, and its arguments."""
 
 
 class _InsideAttention(TorchFunctionMode):
-    """Hands what the attention functions of the present site give to `around`."""
+    """Hands what the named functions of the present site give to `around`."""
 
-    def __init__(self, around: Around) -> None:
+    def __init__(self, around: Around, names: Collection[str]) -> None:
         super().__init__()
         self.entered: list[int] = []
         """Indices of the sites that are running, the innermost last."""
         self._around = around
+        self._names = names
 
     def __torch_function__(
         self,
@@ -43,14 +47,16 @@ class _InsideAttention(TorchFunctionMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        if self.entered and name in (SCALED_DOT_PRODUCT, SOFTMAX):
+        if self.entered and name in self._names:
             return self._around(self.entered[-1], name, output, args, kwargs)
         return output
 
 
 @contextmanager
-def _inside(sites: Sequence[GateSite], around: Around) -> Iterator[None]:
-    mode = _InsideAttention(around)
+def _inside(
+    sites: Sequence[GateSite], around: Around, names: Collection[str] = WEIGHING
+) -> Iterator[None]:
+    mode = _InsideAttention(around, names)
 
     def enter(index: int) -> Callable[..., None]:
         return lambda _module, _args: mode.entered.append(index)
@@ -107,6 +113,34 @@ def attention_weights(sites: Sequence[GateSite]) -> Iterator[list[list[torch.Ten
         return given
 
     with _inside(sites, collect):
+        yield collected
+
+
+QueriesAndKeys = tuple[torch.Tensor, torch.Tensor]
+
+
+@contextmanager
+def queries_and_keys(sites: Sequence[GateSite]) -> Iterator[list[list[QueriesAndKeys]]]:
+    """Collect the queries and keys of every call of each site, their positions put in.
+
+    Yields, a site, pairs of tensors (batch, heads, length, width) in float32, as the kernel is
+    given them or, where attention is computed step by step, as they are multiplied.
+    """
+    collected: list[list[QueriesAndKeys]] = [[] for _ in sites]
+
+    def collect(index: int, name: str, given: torch.Tensor, args: Any, kwargs: Any) -> Any:
+        fused = name == SCALED_DOT_PRODUCT
+        query = kwargs["query"] if "query" in kwargs else args[0]
+        key = kwargs["key"] if "key" in kwargs else args[1]
+        if not fused:
+            key = key.mT
+        compares = fused or given.shape[-2:] == (query.shape[-2], key.shape[-2])
+        if query.dim() == key.dim() == 4 and query.shape[1] == sites[index].heads and compares:
+            key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+            collected[index].append((query.detach().float(), key.detach().float()))
+        return given
+
+    with _inside(sites, collect, COMPARING):
         yield collected
 
 

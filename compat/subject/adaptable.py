@@ -46,6 +46,12 @@ class AdaptableModel(RunningModel):
         """Collect every site's attention weights; see `interventions`."""
         return interventions.attention_weights(self.gate_sites)
 
+    def queries_and_keys(
+        self,
+    ) -> AbstractContextManager[list[list[tuple[torch.Tensor, torch.Tensor]]]]:
+        """Collect what every site compares, positions put in; see `interventions`."""
+        return interventions.queries_and_keys(self.gate_sites)
+
     def skip(self, scale: float) -> AbstractContextManager[None]:
         """Add what block i puts out, times `scale`, to what block n-1-i puts out."""
         blocks = [block.module for block in self.anatomy.blocks]

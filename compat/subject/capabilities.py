@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from compat.subject.positions import announces_rotation
+
 if TYPE_CHECKING:
     from compat.subject.adaptable import AdaptableModel
 
@@ -33,6 +35,11 @@ def vision(subject: AdaptableModel) -> bool:
 def attention(subject: AdaptableModel) -> bool:
     """At least one block with an attention module."""
     return any(block.attention for block in subject.anatomy.blocks)
+
+
+def rotary(subject: AdaptableModel) -> bool:
+    """A config that says by which angles queries and keys are turned."""
+    return announces_rotation(subject.model)
 
 
 def hidden_states(subject: AdaptableModel) -> bool:
@@ -75,6 +82,7 @@ CAPABILITIES: dict[str, Capability] = {
     "encoder": encoder,
     "vision": vision,
     "attention": attention,
+    "rotary": rotary,
     "hidden-states": hidden_states,
     "inputs-embeds": inputs_embeds,
     "chat-template": chat_template,

@@ -53,18 +53,23 @@ class Inputs:
         return (self.mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def pad_rows(
-    rows: Sequence[torch.Tensor], token: int, side: Literal["left", "right"]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack rows of ids, (length,) each, into (batch, longest) with padding on one side.
+Side = Literal["left", "right", "both"]
 
-    Returns ids and mask.
+
+def pad_rows(
+    rows: Sequence[torch.Tensor], token: int, sides: Side | Sequence[Side]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack rows of ids, (length,) each, into (batch, longest) with padding on these sides.
+
+    `sides` is that of all rows, or one for each. Returns ids and mask.
     """
+    each = [sides] * len(rows) if isinstance(sides, str) else sides
     longest = max(len(row) for row in rows)
     ids = torch.full((len(rows), longest), token, dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for number, row in enumerate(rows):
-        start = longest - len(row) if side == "left" else 0
+    for number, (row, side) in enumerate(zip(rows, each, strict=True)):
+        padding = longest - len(row)
+        start = {"left": padding, "right": 0, "both": padding // 2}[side]
         ids[number, start : start + len(row)] = row
         mask[number, start : start + len(row)] = 1
     return ids, mask

@@ -14,7 +14,7 @@ from torch import nn
 from compat.fit.judge import Judgement
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
-from compat.subject.inputs import Inputs, pad_rows
+from compat.subject.inputs import Inputs, Side, pad_rows
 from compat.subject.notes import Notes
 from compat.subject.text import UNTAUGHT, TextStream, text_stream
 from compat.targets import Checkpoint, Mode, Target
@@ -105,12 +105,15 @@ class ReadingModel(Notes):
     def padding_token(self) -> Iterator[None]:
         """Let the tokenizer pad with its end of text where it has no padding token."""
         stored = self.tokenizer.pad_token
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if stored is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         try:
             yield
         finally:
             self.tokenizer.pad_token = stored
+            if backend is not None:
+                backend.no_padding()  # it remembers how it has padded, and would be saved so
 
     def prompts(self) -> list[Inputs]:
         """Three prompts of different lengths, one row each, for comparing a batch with singles."""
@@ -143,12 +146,26 @@ class ReadingModel(Notes):
             return [Inputs.of(*both) for both in zip(decoded, streams, strict=True)]
         return [Inputs.of(stream) for stream in streams]
 
-    def batch(self, rows: Sequence[Inputs]) -> Inputs:
+    @property
+    def longest_row(self) -> int:
+        """Tokens of the longest `row`."""
+        source = self.text.inputs.encoder_ids
+        return self.text.inputs.length if source is None else int(source.shape[1])
+
+    def row(self, length: int) -> Inputs:
+        """The first tokens of the text, or of what an encoder reads."""
+        source = self.text.inputs.encoder_ids
+        if source is None:
+            return self.text.inputs.first(length)
+        return Inputs.of(self.text.inputs.first(DECODED).ids, source[:, :length])
+
+    def batch(self, rows: Sequence[Inputs], sides: Side | Sequence[Side] = "left") -> Inputs:
         """One batch of single rows, padded on the left: generation goes on at the right.
 
-        An encoder's input is padded on the right, where its learned positions expect it.
+        `sides` is where other padding is wanted, for all rows or for each. An encoder's input is
+        padded on the right, where its learned positions expect it.
         """
-        ids, mask = pad_rows([row.ids[0] for row in rows], self.pad_token, "left")
+        ids, mask = pad_rows([row.ids[0] for row in rows], self.pad_token, sides)
         encoders = [row.encoder_ids[0] for row in rows if row.encoder_ids is not None]
         if not encoders:
             return Inputs(ids, mask)

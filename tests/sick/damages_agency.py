@@ -31,7 +31,11 @@ def _normalise_what_enters(subject: Any, applies: Callable[[torch.Tensor], bool]
         around_forward(site.projection, divide)
 
 
-@sick("pruned_at_random_stays_finite", says=rf"pruned_30_random: \d+ of \d+ {NOT_FINITE}")
+@sick(
+    "pruned_at_random_stays_finite",
+    says=rf"pruned_30_random: \d+ of \d+ {NOT_FINITE}",
+    shows_in={"forward", "calibration", "embeds"},
+)
 def shares_divided_by_their_length(subject: Any) -> None:
     """Each head is normalised behind its gate: a closed one is zero divided by zero."""
     _normalise_what_enters(subject, lambda entering: True)
@@ -51,8 +55,16 @@ def gates_not_connected(subject: Any) -> None:
     subject.gate = lambda _gates: nullcontext()
 
 
-@sick("pruned_by_magnitude_stays_finite", says="ordered otherwise the second time")
-@sick("pruned_by_entropy_stays_finite", says="ordered otherwise the second time")
+@sick(
+    "pruned_by_magnitude_stays_finite",
+    says="ordered otherwise the second time",
+    shows_in={"forward", "generation", "calibration", "embeds"},
+)
+@sick(
+    "pruned_by_entropy_stays_finite",
+    says="ordered otherwise the second time",
+    shows_in={"forward", "generation", "calibration", "embeds"},
+)
 def noise_in_the_attention(subject: Any) -> None:
     """Attention is left in training: noise is added to what enters it, anew at every forward."""
     generator = torch.Generator().manual_seed(0)
@@ -93,8 +105,14 @@ def head_next_to_the_withdrawn_one_silenced(subject: Any) -> None:
     )
 
 
-@sick("withdrawn_heads_contribute_nothing", says="moves no logit")
-@sick("head_states_scale_and_recover", says="misaligned heads move no logit")
+@sick(
+    "withdrawn_heads_contribute_nothing", says="moves no logit", shows_in={"forward", "generation"}
+)
+@sick(
+    "head_states_scale_and_recover",
+    says="misaligned heads move no logit",
+    shows_in={"forward", "generation"},
+)
 def attention_without_a_voice(subject: Any) -> None:
     """What attention puts out is thrown away, so that no head's state matters."""
     for attention in attentions(subject):
@@ -187,7 +205,12 @@ def states_never_change(subject: Any) -> None:
     _agency_by(subject, Stoic.of)
 
 
-@sick("head_states_scale_and_recover", says="overloaded and misaligned heads: differs", model=GPT2)
+@sick(
+    "head_states_scale_and_recover",
+    says="overloaded and misaligned heads: differs",
+    model=GPT2,
+    spares={"withdrawn_heads_contribute_nothing"},
+)
 def states_swapped(subject: Any) -> None:
     """The contributions of overloaded and misaligned heads are mixed up."""
     swapped = {0.5: 0.7, 0.7: 0.5}
@@ -210,14 +233,22 @@ def recovery_on_paper(subject: Any) -> None:
     _agency_by(subject, OnPaper.of)
 
 
-@sick("utilisation_is_measured", says="not between 0 and 1: .*nan")
+@sick(
+    "utilisation_is_measured",
+    says="not between 0 and 1: .*nan",
+    shows_in={"forward", "generation", "hooks", "calibration", "embeds", "attention"},
+)
 def attention_weights_hold_nan(subject: Any) -> None:
     """One head's queries overflow: its attention weights are NaN."""
     for attention in attentions(subject):
         attention.q_proj.weight.data[0] = torch.nan
 
 
-@sick("utilisation_is_measured", says="the second time the utilisation is another")
+@sick(
+    "utilisation_is_measured",
+    says="the second time the utilisation is another",
+    shows_in={"calibration", "embeds"},
+)
 def attention_drifts(subject: Any) -> None:
     """The queries grow with every forward."""
     forwards = count()

@@ -21,8 +21,8 @@ def more_blocks_announced(subject: Any) -> None:
     announce(subject, blocks=subject.checkpoint.shape.blocks + 1)
 
 
-@sick("blocks_found", says="BlocksNotFoundError")
-@sick("blocks_run_in_order", says="BlocksNotFoundError")
+@sick("blocks_found", says="BlocksNotFoundError", shows_in={"precision"})
+@sick("blocks_run_in_order", says="BlocksNotFoundError", shows_in={"precision"})
 def extra_copy_in_the_list(subject: Any) -> None:
     """The block list holds a copy of the last block that never runs."""
     blocks = subject.model.model.layers
@@ -84,7 +84,12 @@ def more_encoder_blocks_announced(subject: Any) -> None:
     announce(subject, encoder_blocks=subject.checkpoint.shape.encoder_blocks + 1)
 
 
-@sick("blocks_found", says="encoder blocks are .*, the registry says {'T5Block'}", model=T5)
+@sick(
+    "blocks_found",
+    says="encoder blocks are .*, the registry says {'T5Block'}",
+    model=T5,
+    shows_in={"persistence"},
+)
 def encoder_blocks_called_past_their_hooks(subject: Any) -> None:
     """The encoder's blocks run by their forward, so that no hook on them fires."""
     blocks = subject.model.encoder.block
@@ -154,7 +159,11 @@ def wrong_head_width_announced(subject: Any) -> None:
     announce(subject, head=subject.checkpoint.shape.head * 2)
 
 
-@sick("cached_heads_as_announced", says=r"the cache holds \d heads, \d announced")
+@sick(
+    "cached_heads_as_announced",
+    says=r"the cache holds \d heads, \d announced",
+    shows_in={"precision", "persistence"},
+)
 def grouped_heads_expanded(subject: Any) -> None:
     """The converter repeated each key and value head for its group: the cache is as many times
     larger as a group has heads.
@@ -180,7 +189,12 @@ def attention_of_an_unknown_class(subject: Any) -> None:
         attention.__class__ = type("FusedMixer", (type(attention),), {})
 
 
-@sick("parts_found", says=r"not found: output projection of model.layers.0.self_attn", model=LLAMA)
+@sick(
+    "parts_found",
+    says=r"not found: output projection of model.layers.0.self_attn",
+    model=LLAMA,
+    shows_in={"persistence"},
+)
 def projection_hidden_behind_a_function(subject: Any) -> None:
     """The output projection is a function over a bare parameter: nothing can be hooked there."""
     for attention in attentions(subject):
@@ -198,7 +212,12 @@ class _Functional(nn.Module):
         return nn.functional.linear(hidden, self.matrix)
 
 
-@sick("parts_found", says=r"not found: cross-attention of decoder.block.0", model=T5)
+@sick(
+    "parts_found",
+    says=r"not found: cross-attention of decoder.block.0",
+    model=T5,
+    shows_in={"precision", "persistence"},
+)
 def decoder_does_not_look_at_the_encoder(subject: Any) -> None:
     """Cross-attention was left out of the decoder."""
     for block in modules(subject):
@@ -206,7 +225,11 @@ def decoder_does_not_look_at_the_encoder(subject: Any) -> None:
         block.is_decoder = False
 
 
-@sick("parts_found", says=r"not found: feed-forward part of model.layers.0")
+@sick(
+    "parts_found",
+    says=r"not found: feed-forward part of model.layers.0",
+    shows_in={"precision", "persistence"},
+)
 def feed_forward_left_out(subject: Any) -> None:
     """The feed-forward parts were replaced by nothing."""
     for block in modules(subject):

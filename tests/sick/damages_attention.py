@@ -121,8 +121,9 @@ def padding_attended_to(subject: Any) -> None:
     """The mask of a batch is not looked at."""
 
     def unmasked(inner: Any, *args: Any, **kwargs: Any) -> Any:
-        mask = torch.ones_like(kwargs["attention_mask"])
-        return inner(*args, **(kwargs | {"attention_mask": mask}))
+        if kwargs.get("attention_mask") is not None:
+            kwargs["attention_mask"] = torch.ones_like(kwargs["attention_mask"])
+        return inner(*args, **kwargs)
 
     around_forward(subject.model, unmasked)
 
@@ -133,7 +134,11 @@ def window_of_another_block(subject: Any) -> None:
     _report(subject, lambda weights: (weights[-1],) * len(weights))
 
 
-@sick(MASKS, says="cross-attention 0: a weight of .* on padding", model=T5)
+@sick(
+    MASKS,
+    says="cross-attention 0: a weight of .* on padding",
+    model=T5,
+)
 def encoder_padding_attended_to_across(subject: Any) -> None:
     """The decoder attends to the encoder's padding."""
     padding_attended_to(subject)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from compat.interventions import capture
 from compat.subject.calibration import Calibration, MeanActivation
 from compat.targets import Mode
 from tests.sick.sickness import GPT2, sick
@@ -55,8 +54,16 @@ def nan_left_out_of_the_mean(subject: Any) -> None:
     _calibrate_by(subject, lambda hidden, _mask: hidden.nanmean(1))
 
 
-@sick(MEAN, says="features of the mean are NaN or infinity")
-@sick(FALLBACK, says="with NaN from block 1 on, block 1 gives the mean")
+@sick(
+    MEAN,
+    says="features of the mean are NaN or infinity",
+    shows_in={"forward", "generation", "hooks", "gates", "embeds"},
+)
+@sick(
+    FALLBACK,
+    says="with NaN from block 1 on, block 1 gives the mean",
+    shows_in={"forward", "generation", "hooks", "gates", "embeds"},
+)
 def last_block_without_fallback(subject: Any) -> None:
     """The last block overflows at one token, and a wrapper reads it all the same."""
 
@@ -134,14 +141,15 @@ def rows_mixed_up(subject: Any) -> None:
     _in_large_batches(subject, mix)
 
 
-@sick(TOGETHER, says="block 0 gave 1 states together, 2 alone")
+@sick(TOGETHER, says="block 0 gave 1 states together, 2 alone", shows_in={"hooks"})
 def states_of_earlier_captures_kept(subject: Any) -> None:
     """A wrapper keeps what it has captured, and puts the next state behind it."""
     kept: dict[int, list[torch.Tensor]] = {}
+    usual = subject.capture
 
     @contextmanager
     def keep(chosen: Any = None) -> Iterator[Any]:
-        with capture(chosen) as captured:
+        with usual(chosen) as captured:
             for index, states in kept.items():
                 captured.setdefault(index, [])[:] = states
             yield captured
@@ -150,14 +158,16 @@ def states_of_earlier_captures_kept(subject: Any) -> None:
     subject.capture = keep
 
 
-@sick(TOGETHER, says="block 0: .* differ when captured alone")
-@sick(STEPS, says="block 0: .* differ when captured alone", mode=Mode.BF16)
+@sick(TOGETHER, says="block 0: .* differ when captured alone", shows_in={"hooks"})
+@sick(STEPS, says="block 0: .* differ when captured alone", mode=Mode.BF16, shows_in={"hooks"})
 def blocks_captured_into_one_buffer(subject: Any) -> None:
     """A wrapper captures into one buffer a step: every block shows the state of the last."""
 
+    usual = subject.capture
+
     @contextmanager
-    def overwrite(chosen: Any) -> Iterator[Any]:
-        with capture(chosen) as captured:
+    def overwrite(chosen: Any = None) -> Iterator[Any]:
+        with usual(chosen) as captured:
             yield captured
             last = captured[max(captured)]
             for states in captured.values():
@@ -170,9 +180,11 @@ def blocks_captured_into_one_buffer(subject: Any) -> None:
 def prefill_captured_only(subject: Any) -> None:
     """A wrapper takes its hooks off after the first forward."""
 
+    usual = subject.capture
+
     @contextmanager
-    def once(chosen: Any) -> Iterator[Any]:
-        with capture(chosen) as captured:
+    def once(chosen: Any = None) -> Iterator[Any]:
+        with usual(chosen) as captured:
             yield captured
             for states in captured.values():
                 del states[1:]
@@ -180,7 +192,11 @@ def prefill_captured_only(subject: Any) -> None:
     subject.capture = once
 
 
-@sick(STEPS, says=r"block 1: the states of steps \[1, 2\] hold NaN or infinity")
+@sick(
+    STEPS,
+    says=r"block 1: the states of steps \[1, 2\] hold NaN or infinity",
+    shows_in={"generation"},
+)
 def nan_while_decoding(subject: Any) -> None:
     """The last block overflows for single tokens: in decoding, never in a prefill."""
     change_hidden(

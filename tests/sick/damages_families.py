@@ -92,7 +92,7 @@ def state_forgotten_in_decoding(subject: Any) -> None:
 
 
 @sick("recites_teacher_forced", says=NOT_PREDICTED, model=T5)
-@sick("recites_freely", says="says '.*' instead of", model=T5)
+@sick("recites_freely", says="says '.*' instead of", model=T5, shows_in={"forward"})
 def encoder_not_listened_to(subject: Any) -> None:
     """Cross-attention adds nothing: the decoder does not hear what was asked."""
     for block in subject.anatomy.blocks:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from compat.targets import Weights
-from tests.sick.sickness import GEMMA_WITH_VISION, GPT2, sick
+from tests.sick.sickness import GEMMA_WITH_VISION, GPT2, LLAMA_2, sick
 from tests.sick.surgery import (
     around_forward,
     attentions,
@@ -55,7 +55,12 @@ def infinite_logit(subject: Any) -> None:
 
 
 @sick("forward_repeats", says="logits differ between two runs", model=GPT2)
-@sick("greedy_repeats", says=" at first, then |logits that differ", model=GPT2)
+@sick(
+    "greedy_repeats",
+    says=" at first, then |logits that differ",
+    model=GPT2,
+    shows_in={"forward", "gates", "calibration", "embeds"},
+)
 def dropout_left_on(subject: Any) -> None:
     """The model's own dropout does not look at whether it is trained."""
     dropout = subject.model.transformer.drop
@@ -64,8 +69,13 @@ def dropout_left_on(subject: Any) -> None:
     )
 
 
-@sick("forward_repeats", says="logits differ between two runs")
-@sick("greedy_repeats", says="the same tokens, and .* logits that differ")
+@sick("forward_repeats", says="logits differ between two runs", spares={"recites_teacher_forced"})
+@sick(
+    "greedy_repeats",
+    says="the same tokens, and .* logits that differ",
+    shows_in={"gates", "embeds"},
+    spares={"recites_teacher_forced"},
+)
 def sums_in_no_fixed_order(subject: Any) -> None:
     """A kernel adds up in no fixed order: the last digits of the logits differ each time."""
     source = torch.Generator().manual_seed(1)
@@ -77,7 +87,11 @@ def sums_in_no_fixed_order(subject: Any) -> None:
 
 
 @sick("forward_repeats", says="logits differ between two runs")
-@sick("steering_takes_effect_and_is_undone", says="earlier logits|not what they were")
+@sick(
+    "steering_takes_effect_and_is_undone",
+    says="earlier logits|not what they were",
+    shows_in={"forward", "generation", "gates", "calibration", "embeds", "memory"},
+)
 def state_kept_between_forwards(subject: Any) -> None:
     """A running mean of what was seen is kept, and added to what comes."""
     seen: list[torch.Tensor] = []
@@ -91,7 +105,7 @@ def state_kept_between_forwards(subject: Any) -> None:
 
 
 @sick("recites_teacher_forced", says="of .* taught tokens are not predicted")
-@sick("recites_freely", says="says '.*' instead of")
+@sick("recites_freely", says="says '.*' instead of", shows_in={"forward"})
 def feed_forward_gives_nothing(subject: Any) -> None:
     """A shard was merged as zeros: the feed-forward parts add nothing."""
     for block in modules(subject):
@@ -116,7 +130,22 @@ def logits_scaled_twice(subject: Any) -> None:
     change_logits(subject.model, lambda logits: logits * 10)
 
 
-@sick("later_tokens_do_not_reach_back", says="logits before the changed token: differs")
+@sick(
+    "recites_teacher_forced",
+    says="of .* taught tokens are not predicted",
+    model=LLAMA_2,
+    shows_in={"precision", "persistence"},
+)
+def head_shared_with_the_embedding(subject: Any) -> None:
+    """The head is tied to the embedding, by a default, in a model that has one of its own."""
+    subject.model.lm_head.weight = subject.model.get_input_embeddings().weight
+
+
+@sick(
+    "later_tokens_do_not_reach_back",
+    says="logits before the changed token: differs",
+    spares={"loss_equals_cross_entropy"},
+)
 def causal_mask_ignored(subject: Any) -> None:
     """Every position attends to every other."""
     for attention in attentions(subject):
@@ -124,14 +153,27 @@ def causal_mask_ignored(subject: Any) -> None:
 
 
 @sick("later_tokens_do_not_reach_back", says="the model does not read them")
-@sick("patching_carries_the_run_over", says="runs A and B do not differ")
+@sick(
+    "patching_carries_the_run_over",
+    says="runs A and B do not differ",
+    shows_in={"forward", "generation"},
+)
 def tokens_not_read(subject: Any) -> None:
     """The embedding gives the same for every token."""
     change_hidden(subject.model.get_input_embeddings(), lambda hidden: torch.ones_like(hidden))
 
 
-@sick("padded_batch_equals_singles", says=r"row 1 of \d+ tokens: differs")
-@sick("padded_batch_generates_as_singles", says=r"row 1: logits of 6 steps: differs|in the batch")
+@sick(
+    "padded_batch_equals_singles",
+    says=r"row 1 of \d+ tokens: differs",
+    spares={"recites_teacher_forced", "later_tokens_do_not_reach_back"},
+)
+@sick(
+    "padded_batch_generates_as_singles",
+    says=r"row 1: logits of 6 steps: differs|in the batch",
+    shows_in={"attention"},
+    spares={"recites_teacher_forced", "later_tokens_do_not_reach_back"},
+)
 def padding_mask_ignored(subject: Any) -> None:
     """The attention mask is not looked at: padding is attended to."""
 
@@ -145,7 +187,12 @@ def padding_mask_ignored(subject: Any) -> None:
     around_forward(subject.model, unmasked)
 
 
-@sick("padded_batch_equals_singles", says=r"row \d of \d+ tokens: differs", model=GPT2)
+@sick(
+    "padded_batch_equals_singles",
+    says=r"row \d of \d+ tokens: differs",
+    model=GPT2,
+    spares={"recites_teacher_forced"},
+)
 def position_ids_ignored(subject: Any) -> None:
     """The positions that are given are not used: padding counts as text."""
 
@@ -167,7 +214,11 @@ def _report(model: Any, loss: Any) -> None:
     around_forward(model, around)
 
 
-@sick("loss_equals_cross_entropy", says="the model reports a loss of")
+@sick(
+    "loss_equals_cross_entropy",
+    says="the model reports a loss of",
+    spares={"recites_teacher_forced"},
+)
 def loss_not_shifted(subject: Any) -> None:
     """The loss compares each logit with the token it was computed from."""
     _report(
@@ -176,7 +227,11 @@ def loss_not_shifted(subject: Any) -> None:
     )
 
 
-@sick("loss_equals_cross_entropy", says="the model reports a loss of")
+@sick(
+    "loss_equals_cross_entropy",
+    says="the model reports a loss of",
+    spares={"recites_teacher_forced"},
+)
 def loss_over_a_constant(subject: Any) -> None:
     """The loss is the sum over the tokens divided by a fixed length of 2048."""
     _report(subject.model, lambda output, labels: output.loss * labels.shape[1] / 2048)

@@ -80,20 +80,20 @@ def open_gates_drift_in_decoding(subject: Any) -> None:
     _gates_by_length(subject, lambda gates: 0.99 * gates)
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED)
-@sick("closed_gates_hold_in_generation", says="decoding steps")
+@sick("closed_gates_remove_their_heads", says=ZEROED, spares={"open_gates_are_exact"})
+@sick("closed_gates_hold_in_generation", says="decoding steps", spares={"open_gates_are_exact"})
 def gate_on_the_other_head_of_its_group(subject: Any) -> None:
     """The two query heads of each key-value head have changed places under the gates."""
     _gates_changed(subject, lambda gates: gates.unflatten(0, (-1, 2)).flip(1).flatten())
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED)
+@sick("closed_gates_remove_their_heads", says=ZEROED, spares={"open_gates_are_exact"})
 def gates_by_key_value_head(subject: Any) -> None:
     """A gate is applied to a whole group of query heads: that of the group's first head."""
     _gates_changed(subject, lambda gates: gates[::2].repeat_interleave(2))
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED)
+@sick("closed_gates_remove_their_heads", says=ZEROED, spares={"open_gates_are_exact"})
 def gate_on_the_queries(subject: Any) -> None:
     """The gates are on the output of the query projection: open is exact, closed changes much."""
 
@@ -118,7 +118,7 @@ def gate_on_the_projection_before(subject: Any) -> None:
     _gates_elsewhere(subject, lambda site: site.attention.c_attn)
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED, model=T5)
+@sick("closed_gates_remove_their_heads", says=ZEROED, model=T5, spares={"open_gates_are_exact"})
 def cross_attention_gated_as_self_attention(subject: Any) -> None:
     """The gates of the cross-attention are on the self-attention of the same block."""
     sites = subject.gate_sites
@@ -126,13 +126,13 @@ def cross_attention_gated_as_self_attention(subject: Any) -> None:
     _gates_elsewhere(subject, lambda site: own[site.block])
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED, model=JAMBA)
+@sick("closed_gates_remove_their_heads", says=ZEROED, model=JAMBA, spares={"open_gates_are_exact"})
 def closed_gate_is_almost_closed(subject: Any) -> None:
     """A closed gate is 0.001, which is what a published pruning script sets."""
     _gates_changed(subject, lambda gates: gates.clamp(min=0.001))
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED)
+@sick("closed_gates_remove_their_heads", says=ZEROED, spares={"open_gates_are_exact"})
 def heads_interleaved_in_the_projection(subject: Any) -> None:
     """The gates take a head's share for every fourth number instead of for a run of numbers."""
 
@@ -152,7 +152,7 @@ def heads_interleaved_in_the_projection(subject: Any) -> None:
     subject.gate = gate
 
 
-@sick("closed_gates_remove_their_heads", says=ZEROED)
+@sick("closed_gates_remove_their_heads", says=ZEROED, shows_in={"forward", "generation"})
 def heads_normed_together_before_the_projection(subject: Any) -> None:
     """A norm over all heads stands before the projection: without one head the others grow."""
     for attention in attentions(subject):
@@ -162,14 +162,22 @@ def heads_normed_together_before_the_projection(subject: Any) -> None:
         )
 
 
-@sick("closed_gates_remove_their_heads", says="closed move no logit")
+@sick(
+    "closed_gates_remove_their_heads",
+    says="closed move no logit",
+    shows_in={"forward", "generation"},
+)
 def attention_never_heard(subject: Any) -> None:
     """What attention puts out is thrown away, in every block."""
     for attention in attentions(subject):
         change_hidden(attention, torch.zeros_like)
 
 
-@sick("closed_gates_hold_in_generation", says=r"decoding steps \[1, 2\]")
+@sick(
+    "closed_gates_hold_in_generation",
+    says=r"decoding steps \[1, 2\]",
+    spares={"closed_gates_remove_their_heads"},
+)
 def gates_forgotten_in_decoding(subject: Any) -> None:
     """A wrapper gates the prompt and decodes without its gates."""
     _gates_by_length(subject, torch.ones_like)
@@ -192,7 +200,11 @@ def gates_are_parameters(subject: Any) -> None:
     subject.gate = gate
 
 
-@sick("gates_leave_nothing_behind", says="not what they were before the gates")
+@sick(
+    "gates_leave_nothing_behind",
+    says="not what they were before the gates",
+    shows_in={"forward", "generation"},
+)
 def gates_write_into_the_weights(subject: Any) -> None:
     """A wrapper closes gates by zeroing columns of the projection, and can't bring them back."""
 

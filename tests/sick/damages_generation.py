@@ -62,8 +62,8 @@ def one_token_behind(subject: Any) -> None:
     fed: list[torch.Tensor] = []
 
     def behind(inner: Any, *args: Any, **kwargs: Any) -> Any:
-        ids = kwargs["input_ids"]
-        if kwargs.get("past_key_values") is not None:
+        ids = kwargs.get("input_ids")
+        if ids is not None and kwargs.get("past_key_values") is not None:
             if ids.shape[1] == 1:
                 kwargs["input_ids"] = fed[-1]
             fed[:] = [ids[:, -1:]]
@@ -72,7 +72,7 @@ def one_token_behind(subject: Any) -> None:
     around_forward(subject.model, behind)
 
 
-@sick("cache_changes_nothing", says="cached: logits of 6 steps: differs")
+@sick("cache_changes_nothing", says="cached: logits of 6 steps: differs", spares={"recites_freely"})
 def cache_in_eight_bits(subject: Any) -> None:
     """Keys and values are rounded to eight bits in the cache; the tokens are still the same."""
 
@@ -103,7 +103,7 @@ def cache_loses_the_prompt(subject: Any) -> None:
     _change_cache(subject, drop)
 
 
-@sick("greedy_repeats", says=" at first, then ")
+@sick("greedy_repeats", says=" at first, then ", shows_in={"forward", "embeds"})
 def state_kept_between_generations(subject: Any) -> None:
     """A token that was generated once is forbidden for ever after."""
     said: set[int] = set()
@@ -116,7 +116,11 @@ def state_kept_between_generations(subject: Any) -> None:
     change_generated(subject.model, lambda output: said.update(output.sequences[0, -1:].tolist()))
 
 
-@sick("padded_batch_generates_as_singles", says=r"row 0: \[.*\] alone, \[.*\] in the batch")
+@sick(
+    "padded_batch_generates_as_singles",
+    says=r"row 0: \[.*\] alone, \[.*\] in the batch",
+    spares={"cache_changes_nothing"},
+)
 def rows_of_a_batch_exchanged(subject: Any) -> None:
     """The rows of a batch are sorted by length for generation and not put back."""
 
@@ -126,7 +130,9 @@ def rows_of_a_batch_exchanged(subject: Any) -> None:
     change_generated(subject.model, reorder)
 
 
-@sick("stops_at_end_of_text", says="where the text ends 3 tokens on")
+@sick(
+    "stops_at_end_of_text", says="where the text ends 3 tokens on", shows_in={"forward", "embeds"}
+)
 def end_of_text_never_predicted(subject: Any) -> None:
     """The head has no weight for the end of text: it is never the likeliest token."""
     end = subject.tokenizer.eos_token_id
@@ -138,7 +144,7 @@ def end_of_text_never_predicted(subject: Any) -> None:
     change_logits(subject.model, silence)
 
 
-@sick("stops_at_end_of_text", says="where the text ends 3 tokens on")
+@sick("stops_at_end_of_text", says="where the text ends 3 tokens on", spares={"recites_freely"})
 def end_of_text_not_heeded(subject: Any) -> None:
     """`generate` goes on after the end of text."""
     inner = subject.model.generate
@@ -167,7 +173,11 @@ def own_config_merged_in(subject: Any) -> None:
     subject.generation_config = merged
 
 
-@sick("sampling_repeats_with_seed", says=r"seed 7 gives \[.*\], then")
+@sick(
+    "sampling_repeats_with_seed",
+    says=r"seed 7 gives \[.*\], then",
+    shows_in={"forward", "gates", "embeds"},
+)
 def seed_ignored(subject: Any) -> None:
     """Logits are perturbed by a source of randomness of their own, that no seed reaches."""
     source = torch.Generator()
@@ -240,7 +250,11 @@ def nan_in_decoding_steps(subject: Any) -> None:
     change_output(subject.model, spoil)
 
 
-@sick("blocks_fire_at_every_step", says=r"4 steps ran the blocks in the order \[0, 1, 0, 0, 0\]")
+@sick(
+    "blocks_fire_at_every_step",
+    says=r"4 steps ran the blocks in the order \[0, 1, 0, 0, 0\]",
+    shows_in={"attention"},
+)
 def hooks_bypassed_in_decoding(subject: Any) -> None:
     """A fast path for single tokens calls a block's forward directly: no hook on it fires."""
     blocks = subject.model.model.layers

@@ -71,14 +71,26 @@ def output_changed_through_an_alias(subject: Any) -> None:
     around_forward(last, write)
 
 
-@sick("steering_takes_effect_and_is_undone", says="block 0: earlier logits: differs")
+@sick(
+    "steering_takes_effect_and_is_undone",
+    says="block 0: earlier logits: differs",
+    shows_in={"calibration"},
+)
 def steering_seen_by_earlier_tokens(subject: Any) -> None:
     """The last block attends in both directions: what is added later is seen earlier."""
     attentions(subject)[-1].is_causal = False
 
 
-@sick("steering_takes_effect_and_is_undone", says="moves no logit by more than")
-@sick("patching_carries_the_run_over", says="logits of A patched with B: differs")
+@sick(
+    "steering_takes_effect_and_is_undone",
+    says="moves no logit by more than",
+    spares={"identity_hook_is_exact"},
+)
+@sick(
+    "patching_carries_the_run_over",
+    says="logits of A patched with B: differs",
+    spares={"identity_hook_is_exact"},
+)
 def what_hooks_return_is_dropped(subject: Any) -> None:
     """Hooks fire and see every state, but the model goes on with its own."""
     carry_beside(subject, lambda entering, leaving: leaving)
@@ -114,7 +126,11 @@ def skip_connection_around_the_last_block(subject: Any) -> None:
     around_forward(subject.anatomy.final_norm, lambda inner, hidden: inner(hidden + entered[0]))
 
 
-@sick("usable_block_found", says=r"blocks \[1, 0\] all hold NaN")
+@sick(
+    "usable_block_found",
+    says=r"blocks \[1, 0\] all hold NaN",
+    shows_in={"forward", "generation", "gates", "calibration", "embeds", "attention"},
+)
 def nan_in_every_block(subject: Any) -> None:
     """Every block overflows to NaN."""
     for block in modules(subject):

@@ -14,7 +14,9 @@ def dropout_in_training_mode(subject: Any) -> None:
     subject.model.transformer.drop.train()
 
 
-@sick("loads", says="gives no tokens for the text")
+@sick(
+    "loads", says="gives no tokens for the text", shows_in={"anatomy", "tokenizer", "persistence"}
+)
 def tokenizer_gives_nothing(subject: Any) -> None:
     """The tokenizer has lost its vocabulary and gives no tokens."""
     subject.tokenizer.eos_token = None
@@ -25,7 +27,7 @@ def tokenizer_gives_nothing(subject: Any) -> None:
     around_method(subject.tokenizer, "__call__", nothing)
 
 
-@sick("loads", says="RuntimeError: the kernel for this block is not built")
+@sick("loads", says="RuntimeError: the kernel for this block is not built", shows_in={"anatomy"})
 def block_that_can_not_run(subject: Any) -> None:
     """Loading went well, but a block raises as soon as it runs."""
 

@@ -22,7 +22,11 @@ KEEPS = r"after \d+ tokens the cache keeps \d+ bytes, \d+ predicted"
 TAKES = r"a forward takes \d+ bytes at its peak, \d+ predicted from the config"
 
 
-@sick("weights_as_predicted", says=r"weights take \d+ bytes, \d+ predicted from the config")
+@sick(
+    "weights_as_predicted",
+    says=r"weights take \d+ bytes, \d+ predicted from the config",
+    shows_in={"precision"},
+)
 def head_untied_on_loading(subject: Any) -> None:
     """The head was cut off from the embedding that it is tied to: the matrix is held twice."""
     head = subject.model.lm_head
@@ -34,6 +38,7 @@ def head_untied_on_loading(subject: Any) -> None:
     "weights_as_predicted",
     says=r"weights take \d+ bytes, \d+ predicted from the config",
     mode=Mode.NF4,
+    shows_in={"persistence", "forward", "generation"},
 )
 def projection_put_back_in_float(subject: Any) -> None:
     """A projection was put back in full precision after the weights had been quantized."""
@@ -42,54 +47,58 @@ def projection_put_back_in_float(subject: Any) -> None:
     subject.load_measures["weights_bytes"] = footprint(subject.model).stored
 
 
-@sick("weights_as_predicted", says="the loader measured no weights")
+@sick("weights_as_predicted", says="the loader measured no weights", shows_in={"precision"})
 def weights_not_counted(subject: Any) -> None:
     """A loader of its own did not count the bytes of what it loaded."""
     subject.load_measures["weights_bytes"] = None
 
 
-@sick("cache_as_predicted", says=KEEPS, mode=Mode.BF16)
+@sick("cache_as_predicted", says=KEEPS, mode=Mode.BF16, shows_in={"generation"})
 def cache_kept_in_float32(subject: Any) -> None:
     """Keys and values are widened to float32 for the cache of a model in half precision."""
 
     def widen(output: Any) -> None:
-        for layer in output.past_key_values.layers:
+        for layer in _cached(output):
             layer.keys, layer.values = layer.keys.float(), layer.values.float()
 
     change_output(subject.model, widen)
 
 
-@sick("cache_as_predicted", says=KEEPS)
+@sick("cache_as_predicted", says=KEEPS, shows_in={"generation"})
 def keys_repeated_before_caching(subject: Any) -> None:
     """Grouped keys and values are repeated to the number of query heads before they are cached."""
     groups = subject.checkpoint.shape.heads // subject.checkpoint.shape.key_value_heads
 
     def repeat(output: Any) -> None:
-        for layer in output.past_key_values.layers:
+        for layer in _cached(output):
             layer.keys = layer.keys.repeat_interleave(groups, 1)
             layer.values = layer.values.repeat_interleave(groups, 1)
 
     change_output(subject.model, repeat)
 
 
-@sick("cache_as_predicted", says=KEEPS, model=GEMMA_WITH_VISION)
+@sick("cache_as_predicted", says=KEEPS, model=GEMMA_WITH_VISION, shows_in={"generation"})
 def window_not_heeded_by_the_cache(subject: Any) -> None:
     """Layers of a sliding window keep what has left it."""
 
     def keep_all(output: Any) -> None:
-        for layer in output.past_key_values.layers:
+        for layer in _cached(output):
             if layer.is_sliding:
                 layer.keys = torch.cat([layer.keys, layer.keys], dim=-2)
 
     change_output(subject.model, keep_all)
 
 
-@sick("cache_as_predicted", says=KEEPS, model=JAMBA)
+@sick(
+    "cache_as_predicted",
+    says=KEEPS,
+    model=JAMBA,
+)
 def states_kept_of_every_step(subject: Any) -> None:
     """The state of a Mamba layer is kept for every step, not for the last alone."""
 
     def pile(output: Any) -> None:
-        for layer in output.past_key_values.layers:
+        for layer in _cached(output):
             states = getattr(layer, "recurrent_states", None)
             if states is not None:
                 layer.history = [state.clone() for state in _leaves(states)]
@@ -97,22 +106,35 @@ def states_kept_of_every_step(subject: Any) -> None:
     change_output(subject.model, pile)
 
 
+def _cached(output: Any, part: str | None = None) -> list[Any]:
+    """The layers of the cache that a forward gives back; none where it was asked for none."""
+    cache = output.past_key_values
+    cache = cache if part is None else getattr(cache, part, None)
+    return [] if cache is None else list(cache.layers)
+
+
 def _leaves(states: Any) -> list[torch.Tensor]:
     return [leaf for leaf in torch.utils._pytree.tree_leaves(states) if leaf is not None]
 
 
-@sick("cache_as_predicted", says=KEEPS, model=T5)
+@sick(
+    "cache_as_predicted",
+    says=KEEPS,
+    model=T5,
+)
 def encoder_cached_in_every_layer(subject: Any) -> None:
     """Each layer keeps the encoder's output besides the keys and values made of it."""
 
     def keep(output: Any) -> None:
-        for layer in output.past_key_values.cross_attention_cache.layers:
+        for layer in _cached(output, "cross_attention_cache"):
             layer.encoder = output.encoder_last_hidden_state.clone()
 
     change_output(subject.model, keep)
 
 
-@sick("cache_as_predicted", says=r"the cache keeps None bytes, \d+ predicted")
+@sick(
+    "cache_as_predicted", says=r"the cache keeps None bytes, \d+ predicted", shows_in={"generation"}
+)
 def no_cache_given_back(subject: Any) -> None:
     """`use_cache` is accepted, and no cache is given back."""
 

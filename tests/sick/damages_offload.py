@@ -32,7 +32,12 @@ def weights_of_another_block_brought_in(subject: Any) -> None:
             hook.weights_map = other.weights_map
 
 
-@sick("offloaded_hooks_see_activations", says="block 0: the captured state has no data", **DISK)
+@sick(
+    "offloaded_hooks_see_activations",
+    says="block 0: the captured state has no data",
+    **DISK,
+    shows_in={"anatomy"},
+)
 def hooks_see_empty_tensors(subject: Any) -> None:
     """What a block puts out is a tensor without data; the data are handed on beside it."""
     carry_beside(subject, lambda entering, leaving: leaving.to("meta"))

@@ -17,13 +17,14 @@ from tests.sick.surgery import announce, carry_beside, modules
     "dtype_as_asked",
     says=r"1 weights are not bfloat16: model.norm.weight \(float32\)",
     mode=Mode.BF16,
+    shows_in={"anatomy"},
 )
 def one_parameter_in_float32(subject: Any) -> None:
     """The final norm's weight stayed in float32."""
     subject.model.model.norm.float()
 
 
-@sick("dtype_as_asked", says=r"weights are not float32: .*\(float16\)")
+@sick("dtype_as_asked", says=r"weights are not float32: .*\(float16\)", shows_in={"persistence"})
 def loaded_in_half(subject: Any) -> None:
     """The loader took the checkpoint's dtype where another was asked for."""
     subject.model.half()
@@ -46,11 +47,13 @@ def _float_copy(layer: Any) -> nn.Linear:
     "weights_quantized",
     says=r"\d+% of the matrices .*left in full precision: Linear",
     mode=Mode.NF4,
+    shows_in={"persistence"},
 )
 @sick(
     "weights_quantized",
     says=r"\d+% of the matrices .*left in full precision: Linear",
     mode=Mode.INT8,
+    shows_in={"persistence"},
 )
 def projection_left_in_float(subject: Any) -> None:
     """The feed-forward part of one block was left out of the quantization."""
@@ -74,7 +77,12 @@ def scales_reversed(subject: Any) -> None:
         state.absmax = state.absmax.flip(0) * 2
 
 
-@sick("close_to_reference", says=r"block \d has a cosine of .* to fp32 on cpu", mode=Mode.BF16)
+@sick(
+    "close_to_reference",
+    says=r"block \d has a cosine of .* to fp32 on cpu",
+    mode=Mode.BF16,
+    spares={"recites_teacher_forced"},
+)
 def block_gives_its_own_share_only(subject: Any) -> None:
     """Blocks put out what they add to the stream, which is carried elsewhere: the logits are
     right, and what is captured is not.

@@ -92,7 +92,11 @@ def skip_from_the_block_itself(subject: Any) -> None:
     _skip_by(subject, lambda late, _early, scale: late + scale * late)
 
 
-@sick("skip_adds_the_earlier_state", says="not what they were before the skip connections")
+@sick(
+    "skip_adds_the_earlier_state",
+    says="not what they were before the skip connections",
+    shows_in={"generation", "calibration", "embeds", "attention", "memory"},
+)
 def skip_not_taken_off(subject: Any) -> None:
     """A wrapper takes one of its two hooks off, and the other goes on adding the last state."""
     _skip_by(subject, lambda late, early, scale: late + scale * early, leaks=True)

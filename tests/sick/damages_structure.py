@@ -102,7 +102,12 @@ def config_of_another_width(subject: Any) -> None:
     _say(subject, config=subject.spec.config | {"n_embd": 1})
 
 
-@sick("checkpoint_matches_registry", says=r"blocks: .*says 3, the checkpoint 2", **HUB)
+@sick(
+    "checkpoint_matches_registry",
+    says=r"blocks: .*says 3, the checkpoint 2",
+    **HUB,
+    shows_in={"anatomy"},
+)
 def one_block_more_than_on_the_hub(subject: Any) -> None:
     """The entry counts one decoder block more than the checkpoint has."""
     _off_by_one(subject, "blocks", "count")

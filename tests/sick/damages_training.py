@@ -92,7 +92,11 @@ def checkpointing_cuts_off(subject: Any) -> None:
     _checkpoint_by(subject, cut_off)
 
 
-@sick(CHECKPOINTING, says=r"\d+ gradients differ with checkpointing")
+@sick(
+    CHECKPOINTING,
+    says=r"\d+ gradients differ with checkpointing",
+    spares={"gradient_reaches_every_weight"},
+)
 def recomputed_in_half_precision(subject: Any) -> None:
     """What a checkpointed block is given is kept in half precision."""
 
@@ -102,7 +106,7 @@ def recomputed_in_half_precision(subject: Any) -> None:
     _checkpoint_by(subject, rounded)
 
 
-@sick(LORA, says="8 weights ask for a gradient beside 2 projections")
+@sick(LORA, says="8 weights ask for a gradient beside 2 projections", shows_in={"precision"})
 def teacher_kept_inside(subject: Any) -> None:
     """A copy of the model is kept inside it, as a teacher: adapters go to its projections too."""
     subject.model.teacher = nn.Module()

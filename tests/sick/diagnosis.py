@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import compat.checks
-from compat.checks.registry import load_catalogue
+from compat.checks.registry import Check, load_catalogue
 from compat.loading.open import Opening, open_subject
 from compat.loading.open_pair import open_pair
 from compat.outcomes import Outcome, Stage
@@ -22,10 +22,12 @@ from compat.registry.pair import pair_named
 from compat.registry.spec import ARROW, ModelSpec, Registry
 from compat.runner import run_case
 from compat.targets import Device, Kind, Target, Weights
+from compat.targets.capabilities import known_capabilities
 from compat.targets.devices import this_host
 from compat.weights.hub import Access, Hub
 from compat.weights.local import local_spec
 from compat.weights.twin import twin_checkpoint
+from tests.sick.by_hand import caught_by_hand
 from tests.sick.sickness import CORPUS, Corpus, Patient, Sickness
 
 CHECKS = Path(compat.checks.__file__).parent
@@ -47,6 +49,8 @@ AREAS = (
     "calibration",
     "embeds",
     "attention",
+    "positions",
+    "properties",
     "training",
     "persistence",
     "quality",
@@ -73,6 +77,13 @@ class Place(NamedTuple):
     line: int
 
 
+class Alarm(NamedTuple):
+    """A check that was to stay green and did not."""
+
+    check: str
+    message: str
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a check came to on a damaged model."""
@@ -85,6 +96,11 @@ class Finding:
     message: str
     place: Place | None
     """The innermost line of a check that the exception came through."""
+
+    alarms: tuple[Alarm, ...]
+    """What checks came to that the damage should have spared and has not."""
+    by_hand: bool
+    """Whether the checks that people write by hand would have seen it."""
 
     @property
     def caught(self) -> bool:
@@ -127,7 +143,10 @@ class Clinic:
             yield undo.enter_context(open_subject(target, spec, opening))
 
     def examine(self, sickness: Sickness) -> Finding:
-        """Damage a fresh subject before anything is computed, and run the named check on it."""
+        """Damage a fresh subject before anything is computed, run the named check, and the others.
+
+        Those come after it on the same damaged subject.
+        """
         check = load_catalogue()[sickness.check]
         with self.admit(sickness.patient) as subject:
             sickness.damage(subject)
@@ -141,11 +160,33 @@ class Clinic:
                 "" if error is None else type(error).__name__,
                 str(error or ""),
                 place_of(error),
+                tuple(alarms(sickness, subject)),
+                caught_by_hand(subject),
             )
 
     @cached_property
     def _opening(self) -> Opening:
         return Opening(host=this_host())
+
+
+def alarms(sickness: Sickness, subject: Any) -> Iterator[Alarm]:
+    """Run what a sickness has to spare, and say what does not stay green."""
+    target = subject.target
+    for name in sickness.spares:
+        check = load_catalogue()[name]
+        if check.kind is not target.kind or not check.applies(target.mode, target.weights):
+            continue
+        if False in known_needs(check, subject):
+            continue
+        result = run_case(check, subject)
+        if result.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
+            yield Alarm(name, f"{result.outcome}: {result.exception}")
+
+
+def known_needs(check: Check, subject: Any) -> list[bool]:
+    """What is known beforehand of each capability that a check needs."""
+    known = known_capabilities(subject.spec, subject.target)
+    return [known.get(need, True) for need in check.needs]
 
 
 @contextmanager
@@ -181,21 +222,3 @@ def place_of(error: BaseException | None) -> Place | None:
             place = Place(file.name, trace.tb_lineno)
         trace = trace.tb_next
     return place
-
-
-class Row(NamedTuple):
-    """A line of the appendix."""
-
-    check: str
-    sickness: str
-    wrong: str
-    caught: bool
-
-
-def appendix() -> list[Row]:
-    """Every sickness, what is wrong, and whether its check catches it: run now."""
-    clinic = Clinic()
-    return [
-        Row(one.check, one.name.replace("_", " "), one.wrong, clinic.examine(one).caught)
-        for one in load_corpus()
-    ]
