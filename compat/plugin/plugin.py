@@ -102,6 +102,10 @@ def _add_companions(config: pytest.Config, options: Options) -> None:
         from compat.plugin.baseline import Baseline
 
         manager.register(Baseline(config, options.baseline), "compat-baseline")
+    if config.getoption("xmlpath", None) and not hasattr(config, "workerinput"):
+        from compat.plugin.junit import JUnitProperties
+
+        manager.register(JUnitProperties(), "compat-junit")
     if manager.has_plugin("html"):
         from compat.plugin import html
 

@@ -67,11 +67,3 @@ def test_github_is_told_where_it_asks(project, baseline, monkeypatch):
     assert "Compatibility of language models" in text
     assert "1 regressed" in text
     assert not (project.path / "reports" / "index.html").exists()
-
-
-def test_junit_xml_has_a_case_with_its_reason(project):
-    project.behave(answers="fail")
-    project.run(*ONE, "--junitxml=junit.xml")
-    text = (project.path / "junit.xml").read_text()
-    assert 'name="test_check[gpt2-twin-cpu-fp32-answers]"' in text
-    assert "answers is wrong by 0.5" in text
