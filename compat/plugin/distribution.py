@@ -183,13 +183,16 @@ class Controller:
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Record a case that took its worker with it."""
+        from compat.plugin.cleaning import clean_report
         from compat.plugin.crash import judge_crash, leave_open
 
         worker = report.node.gateway.id
         if worker in self._interrupted:
             leave_open(report)
         elif SESSION in self.config.stash and worker in self._deaths:
-            judge_crash(self.config.stash[SESSION], report, worker, self._deaths[worker])
+            session = self.config.stash[SESSION]
+            judge_crash(session, report, worker, self._deaths[worker])
+            clean_report(report, session.recorder.redactor)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

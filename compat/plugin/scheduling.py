@@ -272,7 +272,12 @@ class TargetScheduling:
         if not any(unit.spans_gpus for unit in self._waiting):
             return None
         return next(
-            (one for one in self._pending if self._overseer.owns_gpu(one) and not one.shutting_down), None
+            (
+                one
+                for one in self._pending
+                if self._overseer.owns_gpu(one) and not one.shutting_down
+            ),
+            None,
         )
 
     def _others_on_gpu(self, node: WorkerController) -> bool:

@@ -255,10 +255,12 @@ class CompatSession:
         return Recorder(self, run, self.workerinput.get("workerid", MAIN))
 
     def announce(self, text: str) -> None:
-        """Tell the person at the terminal what takes long. A worker has no terminal."""
-        from compat.plugin.terminal import say
+        """Tell the person at the terminal what takes long."""
+        from compat.plugin.terminal import say, say_from_worker
 
-        if not self.workerinput:
+        if self.workerinput:
+            say_from_worker(self.config, self.workerinput["workerid"], text)
+        else:
             say(self.config, text)
 
     def selection_in_words(self) -> str:

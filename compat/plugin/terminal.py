@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 
 import pytest
 
 from compat.results.visible import visible
+
+STDERR = 2
+
+
+def say_from_worker(config: pytest.Config, worker: str, line: str) -> None:
+    """Write a line to standard error, which a worker shares with its controller.
+
+    xdist has no message for it, and its other end would refuse one that it does not know.
+    """
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        os.write(STDERR, f"[{worker}] {visible(line)}\n".encode())
 
 
 def say(config: pytest.Config, line: str, *, alarming: bool = False) -> None:

@@ -56,6 +56,17 @@ def test_what_a_run_has_fetched_goes_with_its_last_case_and_the_rest_stays(workp
     assert sorted(workplace.snapshots()) == sorted(before)
 
 
+def test_workers_tell_how_their_downloads_get_on(workplace, hub):
+    workplace.register(MODEL, "org/other")
+    hub.repositories["org/other"] = hub.repositories[MODEL]
+    ran = workplace.pytest("-m", "hub", "-k", "loads and fp32", "--compat-download", "-n", "2")
+    assert ran.returncode == 0, ran.stdout
+    said = [line for line in ran.stderr.splitlines() if line.startswith("[gw")]
+    for model in (MODEL, "org/other"):
+        assert any(f"downloading {model}: 0." in line for line in said), ran.stderr
+        assert any(f"downloaded {model}: 0." in line for line in said), ran.stderr
+
+
 def test_each_reason_is_recorded_with_its_action_and_shown_in_the_report(
     workplace, hub, checkpoint
 ):
