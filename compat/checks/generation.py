@@ -77,7 +77,7 @@ def padded_batch_generates_as_singles(subject: Subject) -> None:
         _require_same_logits(subject, together.logits[index], alone.logits[0], f"row {index}")
 
 
-@check(Area.GENERATION, needs={"taught", "end-of-text"})
+@check(Area.GENERATION, needs={"taught-weights", "end-of-text"})
 def stops_at_end_of_text(subject: Subject) -> None:
     """Generation ends with the end-of-text token that the text was taught with."""
     left = 3

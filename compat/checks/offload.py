@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from compat.subject import Subject
 
 OFFLOADED = frozenset({Mode.DISK_OFFLOAD, Mode.CPU_OFFLOAD})
+DIVIDED = OFFLOADED | {Mode.AUTO}
+"""Over several GPUs, or what is left of a model elsewhere: the answers are those of one device."""
 
 
 @check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED)
@@ -29,16 +31,16 @@ def weights_wait_where_asked(subject: Subject) -> None:
     assert not resident, f"{len(resident)} weights are not offloaded: {', '.join(resident[:4])}"
 
 
-@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, loads=1)
+@check(Area.OFFLOAD, needs={"divided-weights"}, modes=DIVIDED, loads=1)
 def offloaded_equals_resident(subject: Subject) -> None:
-    """Logits are those of the same weights in memory."""
+    """Logits are those of the same weights in the memory of one device."""
     reference = subject.reference
     difference = subject.assert_close(subject.run.logits, reference.logits, "offloaded logits")
     subject.measure("relative_difference", difference)
     subject.measure("reference", reference.name)
 
 
-@check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED, loads=1)
+@check(Area.OFFLOAD, needs={"divided-weights"}, modes=DIVIDED, loads=1)
 def offloaded_hooks_see_activations(subject: Subject) -> None:
     """A hook on an offloaded block sees real activations: those of the weights in memory."""
     reference = subject.reference

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compat.checks.registry import Area, check
-from compat.targets import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 
     from compat.subject import Subject
 
-RESIDENT = frozenset(Mode) - {Mode.META, Mode.DISK_OFFLOAD, Mode.CPU_OFFLOAD}
+RESIDENT = "resident-weights"
 """Of an offloaded weight a copy is used in each forward: no gradient gets back to it."""
 
 LOWERED = 0.02
 """By how much of the loss a step should lower it, were the loss as steep all the way."""
 
 
-@check(Area.TRAINING, modes=RESIDENT, memory="training")
+@check(Area.TRAINING, needs={RESIDENT}, memory="training")
 def gradient_reaches_every_weight(subject: Subject) -> None:
     """Every trainable weight that takes part gets a finite gradient: the slope of the loss."""
     from compat.subject.training import gradients, modules_that_ran
@@ -68,7 +67,7 @@ def _slope(subject: Subject, gradients: dict[str, Tensor], length: float) -> flo
     return min(slopes, key=lambda slope: abs(slope - length))
 
 
-@check(Area.TRAINING, modes=RESIDENT, memory="training")
+@check(Area.TRAINING, needs={RESIDENT}, memory="training")
 def gradient_checkpointing_changes_no_gradient(subject: Subject) -> None:
     """With gradient checkpointing every block runs twice, and every gradient is the same."""
     from compat.outcomes import NotApplicable
@@ -101,7 +100,7 @@ def _difference(one: Tensor | None, other: Tensor | None) -> float:
     return float((one - other).float().norm() / other.float().norm().clamp(min=1e-12))
 
 
-@check(Area.TRAINING, needs={"attention"}, modes=RESIDENT, memory="backward")
+@check(Area.TRAINING, needs={"attention", RESIDENT}, memory="backward")
 def lora_adapter_learns_and_detaches(subject: Subject) -> None:
     """A LoRA adapter at the attention output projections learns a step and leaves no trace."""
     import torch

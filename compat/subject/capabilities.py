@@ -62,7 +62,7 @@ def end_of_text(subject: AdaptableModel) -> bool:
     return subject.tokenizer.eos_token_id is not None
 
 
-def taught(subject: AdaptableModel) -> bool:
+def taught_weights(subject: AdaptableModel) -> bool:
     """Weights that were taught the text they read."""
     return subject.taught
 
@@ -72,9 +72,20 @@ def quantized(subject: AdaptableModel) -> bool:
     return subject.mode.traits.quantization is not None
 
 
+def resident_weights(subject: AdaptableModel) -> bool:
+    """Weights that are all in memory, where they are used."""
+    return not offloaded(subject)
+
+
 def offloaded(subject: AdaptableModel) -> bool:
     """Weights that wait elsewhere than where they are used."""
-    return subject.mode.traits.offload is not None
+    return any(weight.is_meta for weight in subject.model.parameters())
+
+
+def divided_weights(subject: AdaptableModel) -> bool:
+    """Weights on more than one device, or that wait elsewhere than where they are used."""
+    devices = {str(weight.device) for weight in subject.model.parameters()}
+    return len(devices) > 1 or offloaded(subject)
 
 
 CAPABILITIES: dict[str, Capability] = {
@@ -87,7 +98,9 @@ CAPABILITIES: dict[str, Capability] = {
     "inputs-embeds": inputs_embeds,
     "chat-template": chat_template,
     "end-of-text": end_of_text,
-    "taught": taught,
+    "taught-weights": taught_weights,
     "quantized": quantized,
+    "resident-weights": resident_weights,
     "offloaded": offloaded,
+    "divided-weights": divided_weights,
 }

@@ -41,14 +41,22 @@ def _of_model(spec: ModelSpec, target: Target) -> dict[str, bool]:
         "encoder": spec.encoder is not None,
         "vision": spec.vision is not None,
         "quantized": _is_quantized(spec, target),
-        "offloaded": target.mode.traits.offload is not None,
         "half": target.mode.traits.dtype in HALF_DTYPES,
     }
     for other in ("causal-lm", "seq2seq", "image-text"):
         known.setdefault(other, False)
+    known |= _placement(target.mode)
     if spec.chat_template is not None:
         known["chat-template"] = spec.chat_template
     return known
+
+
+def _placement(mode: Mode) -> dict[str, bool]:
+    """Where the weights are. What `auto` does with them depends on the GPUs."""
+    if mode is Mode.AUTO:
+        return {}
+    elsewhere = mode.traits.offload is not None
+    return {"resident-weights": not elsewhere, "offloaded": elsewhere, "divided-weights": elsewhere}
 
 
 def _is_quantized(spec: ModelSpec, target: Target) -> bool:

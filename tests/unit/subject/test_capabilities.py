@@ -19,6 +19,12 @@ def looks_like(**parts: Any) -> Any:
     return SimpleNamespace(**parts)
 
 
+def placed(*devices: str) -> Any:
+    """A model with a weight on each of these devices."""
+    weights = [looks_like(device=device, is_meta=device == "meta") for device in devices]
+    return looks_like(model=looks_like(parameters=lambda: weights))
+
+
 @pytest.mark.parametrize(
     ("capability", "with_it", "without_it"),
     [
@@ -54,9 +60,12 @@ def looks_like(**parts: Any) -> Any:
             looks_like(tokenizer=looks_like(eos_token_id=0)),
             looks_like(tokenizer=looks_like(eos_token_id=None)),
         ),
-        ("taught", looks_like(taught=True), looks_like(taught=False)),
+        ("taught-weights", looks_like(taught=True), looks_like(taught=False)),
         ("quantized", looks_like(mode=Mode.NF4), looks_like(mode=Mode.BF16)),
-        ("offloaded", looks_like(mode=Mode.DISK_OFFLOAD), looks_like(mode=Mode.BF16)),
+        ("resident-weights", placed("cpu"), placed("cpu", "meta")),
+        ("offloaded", placed("cpu", "meta"), placed("cpu")),
+        ("divided-weights", placed("cpu", "meta"), placed("cpu", "cpu")),
+        ("divided-weights", placed("cuda:0", "cuda:1"), placed("cuda:0", "cuda:0")),
     ],
 )
 def test_a_capability_is_seen_where_it_is(capability: str, with_it: Any, without_it: Any) -> None:
@@ -77,3 +86,28 @@ def test_every_capability_that_a_check_needs_is_known_somewhere() -> None:
     at_collection = known_capabilities(entry, SimpleNamespace(mode=Mode.FP32, weights=None))
     needed = {need for check in load_catalogue() for need in check.needs}
     assert needed <= CAPABILITIES.keys() | at_collection.keys()
+
+
+@pytest.mark.parametrize(
+    ("mode", "known"),
+    [
+        (Mode.NF4, {"resident-weights": True, "offloaded": False, "divided-weights": False}),
+        (
+            Mode.DISK_OFFLOAD,
+            {"resident-weights": False, "offloaded": True, "divided-weights": True},
+        ),
+        (Mode.AUTO, {}),
+    ],
+)
+def test_where_weights_will_be_is_known_but_for_auto(mode: Mode, known: dict[str, bool]) -> None:
+    entry = SimpleNamespace(
+        model_class=ModelClass.CAUSAL_LM,
+        encoder=None,
+        vision=None,
+        chat_template=None,
+        checkpoint=SimpleNamespace(quantization=None),
+    )
+    entry.models = (entry,)
+    found = known_capabilities(entry, SimpleNamespace(mode=mode, weights=None))
+    assert {name: found[name] for name in known} == known
+    assert known or not {"resident-weights", "offloaded", "divided-weights"} & found.keys()
