@@ -181,7 +181,7 @@ def resampler_learns(pair: PairSubject) -> None:
 
 
 def _assert_learns(pair: PairSubject, adapter: nn.Module) -> None:
-    from compat.pairs import train
+    from compat.pairs.training import train
 
     with pair.frozen():
         losses = train(adapter, lambda: pair.loss(adapter), steps=STEPS)
@@ -198,7 +198,7 @@ def models_unchanged_by_training(pair: PairSubject) -> None:
     """After training an adapter both models have the same weights and give the same answers."""
     import torch
 
-    from compat.pairs import train
+    from compat.pairs.training import train
 
     before = [end.logits(end.text.inputs) for end in pair.both]
     adapter = pair.linear_adapter()

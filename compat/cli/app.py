@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from compat.cli.fit_command import RegistryOption, fit_command
+from compat.cli.plan_command import plan_command, run_shard_command
 from compat.outcomes import Blame
 from compat.registry.load import RegistryError
 from compat.targets.selection import SelectionError
@@ -28,10 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RegistryOption = Annotated[
-    Path | None,
-    typer.Option("--registry", metavar="FILE", help="The registry. By default models.yaml."),
-]
+app.command("fit")(fit_command)
+app.command("plan")(plan_command)
+app.command(
+    "run-shard", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)(run_shard_command)
 
 
 def main() -> None:
@@ -135,16 +138,20 @@ def report_command(
             help="Write the results in the Common Test Report Format, too.",
         ),
     ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Say which of its jobs have no result."),
+    ] = None,
     registry: RegistryOption = None,
 ) -> None:
     """Merge the records of any number of runs, machines and days into one report.
 
-    Exits with 1 where a run had planned what has no result.
+    Exits with 1 where a run, or the plan, had set out to do what has no result.
     """
     from compat.cli.reporting import make_report
 
     lasting = timedelta(days=stale_after)
-    raise typer.Exit(make_report(files, output, registry, lasting, baseline, ctrf))
+    raise typer.Exit(make_report(files, output, registry, lasting, baseline, ctrf, plan))
 
 
 @app.command("diff")

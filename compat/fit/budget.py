@@ -40,6 +40,7 @@ class Bill:
     host: int
     disk: int
     spread: int
+    pinned: bool = False
 
     @classmethod
     def of(cls, needs: Needs) -> Bill:
@@ -51,18 +52,24 @@ class Bill:
             host=_host(needs.host, margin) + RUNTIME,
             disk=needs.disk,
             spread=round(needs.spread * (1 + margin)),
+            pinned=needs.pinned,
         )
 
-    def short(self, room: Room) -> Iterator[tuple[Place, int, int]]:
-        """Every place that has too little: what is needed there, and what it has."""
-        gpu = room.gpus[0] if room.gpus else 0
-        if self.gpu > gpu:
-            yield Place.GPU, self.gpu, gpu
-        over = self.beyond_gpus(room)
-        if self.host + over > room.host:
-            yield Place.HOST, self.host + over, room.host
-        if self.disk > room.disk:
+    def places(self, room: Room) -> Iterator[tuple[Place, int, int]]:
+        """Every place where something is needed: what is needed there, and what it has."""
+        if self.gpu:
+            yield Place.GPU, self.gpu, room.gpus[0] if room.gpus else 0
+        yield Place.HOST, self.host + self.beyond_gpus(room), room.host
+        if self.disk:
             yield Place.DISK, self.disk, room.disk
+
+    def short(self, room: Room) -> Iterator[tuple[Place, int, int]]:
+        """Every place that has too little."""
+        return (place for place in self.places(room) if place[1] > place[2])
+
+    def closest(self, room: Room) -> tuple[Place, int, int]:
+        """The place of which the largest part is needed."""
+        return max(self.places(room), key=lambda place: place[1] / max(place[2], 1))
 
     def beyond_gpus(self, room: Room) -> int:
         """What of the spread weights no GPU has room for, so that main memory takes it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -17,6 +18,7 @@ from compat.fit.prediction import Prediction
 from compat.fit.room import Room, free_room
 from compat.fit.workload import SUITE, Workload
 from compat.outcomes import CannotRun, Reason, ReasonCode
+from compat.outcomes.promise import Promise, promised
 from compat.registry.spec import ModelSpec
 from compat.results.record import Measures
 from compat.targets import Device, Mode, Target, Weights
@@ -123,6 +125,11 @@ class Judgement:
                 self._way_out(task, place),
             )
         )
+
+    def promised(self, task: Task) -> AbstractContextManager[None]:
+        """Have memory that runs out inside say that the task was found to fit, and by how much."""
+        place, needed, free = bill_of(self.predictions, task).closest(self.room)
+        return promised(Promise(place, needed, free))
 
     def _way_out(self, task: Task, place: Place) -> str:
         larger = f"run on a machine with more {place}"

@@ -47,6 +47,8 @@ class Needs:
     """Of the folder for temporary files."""
     spread: int = 0
     """Weights that go to all GPUs in turn, and what is left of them to main memory."""
+    pinned: bool = False
+    """Whether all of them have to be on GPUs: a backward keeps every copy that it has used."""
     quantized: bool = False
     """Whether some of the weights are: what bitsandbytes takes in running is less certain."""
 
@@ -57,5 +59,6 @@ class Needs:
             host=self.host + other.host,
             disk=self.disk + other.disk,
             spread=self.spread + other.spread,
+            pinned=self.pinned or other.pinned,
             quantized=self.quantized or other.quantized,
         )

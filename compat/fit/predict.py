@@ -37,8 +37,9 @@ def predict(
     build = Build(spec, dtype_of(mode, device, spec), workload.attention)
     weights = facts.weights(build)
     scheme = mode.traits.quantization
-    forward = facts.forward(build, workload.batch, workload.length)
-    backward = facts.backward(build, workload.batch, workload.length)
+    run = run_of(build, facts)
+    forward = facts.forward(run, workload.batch, workload.length)
+    backward = facts.backward(run, workload.batch, workload.length)
     predicted = Prediction(
         model=spec.id,
         mode=mode,
@@ -57,6 +58,15 @@ def predict(
         vocabulary=spec.widths.vocabulary,
     )
     return _stored(predicted, spec) if mode is Mode.NATIVE else predicted
+
+
+def run_of(build: Build, facts: Facts) -> Build:
+    """What is run for a build: float16 as bfloat16, unless the class keeps more in float32 then."""
+    if build.dtype != "float16":
+        return build
+    half = replace(build, dtype="bfloat16")
+    kept = [facts.weights(one).by_dtype.get("float32", 0) for one in (build, half)]
+    return half if kept[0] == kept[1] else build
 
 
 def dtype_of(mode: Mode, device: Device, spec: ModelSpec) -> str:

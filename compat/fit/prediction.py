@@ -77,7 +77,8 @@ class Prediction:
                     quantized=quantized,
                 )
             case "auto", _:
-                return Needs(gpu=Amount(0, self.unsplit + run), spread=copies)
+                pinned = task in (Task.BACKWARD, Task.TRAINING)
+                return Needs(gpu=Amount(0, self.unsplit + run), spread=copies, pinned=pinned)
             case "disk", Device.CPU:
                 again = self.weights_bytes if task is Task.SECOND_COPY else 0
                 return Needs(host=Amount(self.buffers, max(again, self._brought(task) + run)))

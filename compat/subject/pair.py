@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from compat.fit.judge import Judgement
 from compat.outcomes import NotApplicable
-from compat.pairs import EmbeddingStatistics, LinearAdapter, PerceiverResampler
+from compat.pairs.adapters import LinearAdapter, PerceiverResampler
+from compat.pairs.statistics import EmbeddingStatistics
 from compat.registry.pair import PairSpec
 from compat.results.record import Measures
 from compat.subject.calibration import first_usable

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compat.pairs import EmbeddingStatistics, LinearAdapter, PerceiverResampler, train
+from compat.pairs.adapters import LinearAdapter, PerceiverResampler
 from compat.pairs.sizes import LATENTS, linear_adapter_parameters, resampler_parameters
+from compat.pairs.statistics import EmbeddingStatistics
+from compat.pairs.training import train
 
 SOURCE, TARGET = 48, 64
 Maker = Callable[..., nn.Module]
