@@ -1,0 +1,20 @@
+"""The conftest of a project on real twins: two checks more, which end as no healthy check does."""
+
+import os
+import signal
+
+from compat.checks.registry import check
+
+
+@check(area="forward")
+def kills_its_process(subject):
+    """It kills the process that GPT-2 runs in."""
+    if subject.target.slug == "gpt2":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@check(area="forward")
+def runs_out_of_memory(subject):
+    """It takes more memory from GPT-2 than was predicted."""
+    if subject.target.slug == "gpt2":
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
