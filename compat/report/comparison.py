@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from compat.outcomes import Outcome
 from compat.report.marks import case_word
 from compat.report.text import measure_label, measure_text, visible
 from compat.results.compare import Change, ChangeKind, Comparison
@@ -138,8 +139,9 @@ def _grouped(kind: ChangeKind, changes: Iterable[Change]) -> Iterator[ChangeView
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         ends = tuple(signature(case) if case else () for case in (change.old, change.new))
-        # What passed has no reason in common: it goes by its check.
-        fault = ends[1] if len(ends[1]) > 1 else (change.case.rpartition("/")[2],)
+        # What passed has no reason in common: it goes by its check, and all that is new together.
+        by_check = () if kind is ChangeKind.NEW else (change.case.rpartition("/")[2],)
+        fault = ends[1] if len(ends[1]) > 1 else by_check
         before = change.old.outcome if change.old else None
         groups.setdefault((before, ends[1][:1], fault, change.moved), []).append(change)
     views = [_view(kind, group) for group in groups.values()]
@@ -149,6 +151,7 @@ def _grouped(kind: ChangeKind, changes: Iterable[Change]) -> Iterator[ChangeView
 def _view(kind: ChangeKind, group: list[Change]) -> ChangeView:
     first = group[0]
     fails = first.new is not None and first.new.outcome.fails_the_run
+    passed = first.new is not None and first.new.outcome is Outcome.PASSED
     return ChangeView(
         kind=kind,
         mark="broken" if kind is ChangeKind.NEW and fails else _MARKS[kind],
@@ -161,7 +164,7 @@ def _view(kind: ChangeKind, group: list[Change]) -> ChangeView:
         cases=len(group),
         why=visible(_why(first.new), _WHY_LIMIT) if first.new else "",
         moved=_moved(first.moved),
-        reproduce=visible(first.new.reproduce, 600) if first.new else "",
+        reproduce=visible(first.new.reproduce, 600) if first.new and not passed else "",
     )
 
 

@@ -89,6 +89,13 @@ def test_other_faults_stay_apart() -> None:
     }
 
 
+def test_all_that_is_new_and_passes_is_one_change() -> None:
+    (kind,) = comparison_view(compare([], passing(TARGETS[0]))).kinds
+    (change,) = kind.changes
+    assert kind.kind is ChangeKind.NEW
+    assert (change.cases, len(change.checks), change.reproduce) == (len(CHECKS), len(CHECKS), "")
+
+
 def test_every_form_says_what_regressed_where_why_and_what_moved() -> None:
     comparison = compared(failing("off by"))
     view = comparison_view(comparison)
