@@ -147,6 +147,7 @@ def _hooks(
         "what the middle block puts out",
         f'model.get_submodule("{spec.blocks.path}.{middle}").register_forward_hook(\n'
         "    lambda block, arguments, output: captured.append(output))",
+        "registry",
     )
     if "projection_path" in found:
         projection = found["projection_path"]
@@ -156,6 +157,7 @@ def _hooks(
             f'model.get_submodule("{spec.blocks.path}.{block}.{projection}")'
             ".register_forward_pre_hook(\n"
             "    lambda projection, arguments: captured.append(arguments[0]))",
+            "record",
         )
 
 

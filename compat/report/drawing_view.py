@@ -43,6 +43,8 @@ class HookView:
 
     what: str
     code: str
+    source: str
+    """`registry` or `record`: where its path is from."""
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,8 @@ def _pair(
     }
     learned = "; ".join(_learned(leads[0].cases.values())) if leads else ""
     decisive = next((cell for cell in row.cells if cell.word is row.word), row.cells[0])
-    notes = (*row.facts.notes, *filter(None, (learned,)))
     return PairView(
-        row=replace(row, facts=replace(row.facts, notes=notes)),
+        row=replace(row, facts=replace(row.facts, learned=learned)),
         source=_end(specs.get(source), "source", measured),
         target=_end(specs.get(target), "receiver", measured),
         why=decisive.why,

@@ -26,6 +26,7 @@ class _Voice:
 
 def prompts_of(targets: Iterable[TargetEvidence], rows: Rows) -> tuple[PromptView, ...]:
     """Every prompt that models wrote on from; weights of different kinds stay apart."""
+    order = dict.fromkeys(row.family for row in rows.values())
     found: dict[tuple[str, str, Weights], dict[str, dict[str, _Voice]]] = {}
     for target in targets:
         row = rows[target.coordinates.model, target.coordinates.wrapper]
@@ -39,7 +40,7 @@ def prompts_of(targets: Iterable[TargetEvidence], rows: Rows) -> tuple[PromptVie
             prompt=visible(prompt, SAMPLE_LIMIT),
             check=visible(check, 120),
             weights=weights,
-            families=tuple(_family(name, voices) for name, voices in families.items()),
+            families=tuple(_family(name, families[name]) for name in order if name in families),
         )
         for (prompt, check, weights), families in found.items()
     )

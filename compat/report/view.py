@@ -13,6 +13,7 @@ from compat.report.comparison import ComparisonView
 from compat.report.drawing_view import DrawingView
 from compat.report.finding_view import FailureView, SkipView, UntestedView
 from compat.report.grid import GridView
+from compat.report.memory_view import MemoryView
 from compat.report.plot_view import PlotView
 from compat.report.section_view import (
     DifferenceView,
@@ -103,6 +104,8 @@ class FactsView:
     line_number: int = 0
     """In models.yaml."""
     confidence: str = ""
+    learned: str = ""
+    """Of a pair, from its records: what training each adapter did."""
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,8 @@ class ReportView:
     changes: ComparisonView | None = None
     """Since the baseline."""
     sick: SickView | None = None
+    memory: MemoryView | None = None
+    """What fits where, and what was predicted beside what was measured."""
 
     @property
     def models(self) -> tuple[ModelView, ...]:

@@ -96,7 +96,7 @@ def test_what_the_loaded_tokenizers_had_is_shown() -> None:
 def test_what_was_learned_is_said_in_nats() -> None:
     pair = only_pair(view_of(Mode.FP32, Mode.NF4))
     assert pair.learned == "adapter_learns: loss from 7.89 to 5.86 nats a token"
-    assert pair.row.facts.notes == (pair.learned,)
+    assert pair.row.facts.learned == pair.learned
 
 
 def test_a_pair_that_fails_in_one_mode_says_in_which_and_why() -> None:
