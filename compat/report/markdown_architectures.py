@@ -54,6 +54,11 @@ def _lines(material: Material) -> Iterator[str]:
     yield ""
     yield material.dated
     yield ""
+    yield (
+        "Families, architectures and where blocks are come from the registry; everything else "
+        "follows from the records."
+    )
+    yield ""
     yield "## Support status overview"
     yield ""
     yield from table(

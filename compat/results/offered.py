@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from compat.results.record import CaseRecord
 from compat.targets import Weights
+from compat.targets.plan import Plannable
 from compat.targets.target import CaseId
 
 
-class Named(Protocol):
-    """A check, as far as its name and area go."""
-
-    @property
-    def name(self) -> str:
-        """Unique in its catalogue."""
-
-    @property
-    def area(self) -> str:
-        """What it belongs to."""
-
-
-def still_offered(models: Iterable[str], checks: Iterable[Named]) -> Callable[[CaseRecord], bool]:
+def still_offered(
+    models: Iterable[str], checks: Iterable[Plannable]
+) -> Callable[[CaseRecord], bool]:
     """Of the models and pairs of a registry and the checks of a catalogue.
 
     Folders and tests of somebody's own are in neither: they count as offered, for nobody can tell.
