@@ -8,7 +8,7 @@ Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from compat.registry.pair import entries_of
 from compat.registry.spec import Registry
 from compat.report.build import build_view
 from compat.report.comparison import ComparisonView, comparison_view
+from compat.report.fit_file import fit_beside
 from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
 from compat.report.material import Material
@@ -28,7 +29,7 @@ from compat.results.freshness import STALE_AFTER, Freshness
 from compat.results.merge import conflicts, write_merged
 from compat.results.offered import still_offered
 from compat.results.read import Problem, read_records
-from compat.results.record import Record
+from compat.results.record import PlannedRecord, Record
 
 __all__ = [
     "DescribedCheck",
@@ -74,33 +75,39 @@ def write_report(
     registry: Registry,
     folder: Path,
     *,
+    planned: Collection[PlannedRecord] = (),
     checks: Collection[DescribedCheck] = (),
     stale_after: timedelta = STALE_AFTER,
     baseline: Path | None = None,
 ) -> ReportFiles:
     """Write `index.html`, `results.jsonl` and the Markdown pages to `folder`, each atomically.
 
-    `records` are files, or folders with `*.jsonl` anywhere below them; `checks` is the catalogue
-    (see `build_view`). What is older than `stale_after` today is marked; what differs from the
-    records of `baseline` is shown as changed. Raises OSError where `folder` can't be written, and
+    `records` are files, or folders with `*.jsonl` anywhere below them; `planned` is what others had
+    set out to do, and may have left no records of; `checks` is the catalogue (see `build_view`).
+    What is older than `stale_after` today is marked; what differs from the records of `baseline` is
+    shown as changed. What `compat fit --export` has written to `folder` as `fit.json` is shown too.
+    Raises OSError where `folder` can't be written, and
     nothing for what a record says.
     """
     read = read_records(records)
+    read = replace(read, records=(*read.records, *planned))
     changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
+    fit, unread = fit_beside(folder)
     view = build_view(
         read.records,
         registry,
         checks=checks,
-        problems=read.problems,
+        problems=(*read.problems, *unread),
         freshness=Freshness(datetime.now(UTC), stale_after),
         changes=changes,
+        fit=fit,
     )
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",
         markdown=folder / "SUPPORTED_MODELS.md",
         pages=write_pages(Material.of(read.records, registry, checks), folder),
-        problems=read.problems,
+        problems=(*read.problems, *unread),
         missing=missing_jobs(read.records),
         unfinished=unfinished_runs(read.records),
         conflicts=conflicts(read.records),

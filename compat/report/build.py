@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from compat.fit.table import FitTable
 from compat.registry.spec import Registry
 from compat.report.comparison import ComparisonView
 from compat.report.counts import case_counts, tallies_of, totals_of, verdict_counts
@@ -18,6 +19,7 @@ from compat.report.findings import (
     untested_of,
 )
 from compat.report.marks import case_word
+from compat.report.memory import memory_of
 from compat.report.pairs import pairs_of
 from compat.report.quality import quality_of
 from compat.report.rows import columns_of, families_of, rows_of
@@ -56,13 +58,15 @@ def build_view(
     freshness: Freshness | None = None,
     changes: ComparisonView | None = None,
     sick: SickView | None = None,
+    fit: FitTable | None = None,
 ) -> ReportView:
     """All that the report shows.
 
     `checks` is the catalogue: verdicts are over all that it offers a target, so that they never
     rest on what a `-k` selected, and its order and summaries are shown. Without it a target is held
     against what was planned. `freshness` says by which clock results age; by default as the newest
-    of them sees it. `changes` since a baseline and `sick` models have sections of their own.
+    of them sees it. `changes` since a baseline, `sick` models and what `fit` says of every model at
+    full size have sections of their own.
     """
     given = tuple(records)
     merged = merge(given)
@@ -104,6 +108,7 @@ def build_view(
         download=download_of(targets),
         changes=changes,
         sick=sick,
+        memory=memory_of(targets, models, fit),
     )
 
 
