@@ -64,10 +64,13 @@ class SickModelView:
     """A model that was damaged, and the check that is there to catch it."""
 
     check: str
-    damage: str
+    fault: str
+    model: str
+    caught: bool
+    by_hand: bool
+    """Whether a check as people write them by hand would have caught it, too."""
     says: str
     """What the check said of it."""
-    caught: bool
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,13 @@ class SickView:
     """How the checks themselves were tested."""
 
     models: tuple[SickModelView, ...]
-    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What came of it."""
+        caught = sum(model.caught for model in self.models)
+        by_hand = sum(model.by_hand for model in self.models)
+        return (
+            f"{caught} of {len(self.models)} faults are caught; checks as people write them by "
+            f"hand (it loads, enumerates its blocks, captures without NaN, generates) catch {by_hand}."
+        )
