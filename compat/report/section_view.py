@@ -86,5 +86,6 @@ class SickView:
         by_hand = sum(model.by_hand for model in self.models)
         return (
             f"{caught} of {len(self.models)} faults are caught; checks as people write them by "
-            f"hand (it loads, enumerates its blocks, captures without NaN, generates) catch {by_hand}."
+            "hand (it loads, enumerates its blocks, captures without NaN, generates) "
+            f"catch {by_hand}."
         )
