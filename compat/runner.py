@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from compat.fit import Task
-from compat.outcomes import CannotRun, Outcome, Reason, ReasonCode, Stage
+from compat.outcomes import CannotRun, Outcome, Reason, Stage
+from compat.outcomes.promise import promise_of
 from compat.outcomes.stages import stage_of
-from compat.outcomes.triage import triage
+from compat.outcomes.triage import is_out_of_memory, triage
 from compat.registry.failures import explains
 from compat.targets.capabilities import known_capabilities
 
@@ -86,9 +87,13 @@ def run_check(check: Check, subject: AnySubject) -> None:
     undecided = check.needs - known_capabilities(subject.spec, subject.target).keys()
     if undecided:
         cast("Subject | PairSubject", subject).require(*sorted(undecided))
-    if subject.fit is not None:
-        subject.fit.require(Task(check.memory))
-    check.function(subject)
+    if subject.fit is None:
+        check.function(subject)
+        return
+    task = Task(check.memory)
+    subject.fit.require(task)
+    with subject.fit.promised(task):
+        check.function(subject)
 
 
 @contextmanager
@@ -167,12 +172,15 @@ def conclude_death(
 def skip_reason(exception: BaseException, stage: Stage) -> Reason | None:
     """Why the case did not run, where this is no finding about the model; else None.
 
-    The outside world is triaged at the load boundary alone. Inside a check only NotApplicable,
-    and CannotRun for what the check itself had to fetch, skip.
+    The outside world is triaged at the load boundary alone, but for memory that was found to
+    suffice. Inside a check only NotApplicable, and CannotRun for what the check itself had to
+    fetch, skip.
     """
     if isinstance(exception, CannotRun):
         return exception.reason
-    return triage(exception) if stage in LOAD_BOUNDARY else None
+    if stage not in LOAD_BOUNDARY or _broke_promise(exception):
+        return None
+    return triage(exception)
 
 
 def suite_is_wrong(exception: BaseException, stage: Stage) -> bool:
@@ -180,7 +188,9 @@ def suite_is_wrong(exception: BaseException, stage: Stage) -> bool:
     names = {parent.__name__ for parent in type(exception).__mro__}
     if names & SUITE_ERRORS:
         return True
-    return stage not in LOAD_BOUNDARY and _out_of_memory(exception)
+    if stage in LOAD_BOUNDARY:
+        return _broke_promise(exception)
+    return is_out_of_memory(exception)
 
 
 def stage_reached(exception: BaseException | None, default: Stage) -> Stage:
@@ -220,11 +230,14 @@ def _mismatch(exception: BaseException, expectation: KnownFailure) -> str:
 
 
 def _suite_note(exception: BaseException) -> str:
-    if _out_of_memory(exception):
-        return "out of memory in a check that was predicted to fit: the prediction is wrong"
-    return f"the suite is at fault, not the model: {type(exception).__name__}"
+    if not is_out_of_memory(exception):
+        return f"the suite is at fault, not the model: {type(exception).__name__}"
+    promise = promise_of(exception)
+    if promise is None:
+        return "out of memory in a check, without a prediction to hold against what was free"
+    return f"out of memory although it was predicted to fit: {promise}"
 
 
-def _out_of_memory(exception: BaseException) -> bool:
-    reason = triage(exception)
-    return reason is not None and reason.code is ReasonCode.OUT_OF_MEMORY
+def _broke_promise(exception: BaseException) -> bool:
+    """Whether memory ran out that was predicted to suffice."""
+    return promise_of(exception) is not None and is_out_of_memory(exception)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compat.fit import Task
 from compat.fit.judge import Fitting, Judgement
 from compat.loading.load import LoadOptions, load
 from compat.loading.loaded import Loaded
@@ -75,7 +76,7 @@ class SharedLoad:
         """
         model = self.loaded.model
         assert model is not None, "the load was released"
-        with in_stage(Stage.LOAD), ExitStack() as undo:
+        with in_stage(Stage.LOAD), promised_to_fit(self.fit), ExitStack() as undo:
             bare = outline(model)
             subject = wrapper.wrap(
                 model,
@@ -105,6 +106,11 @@ class SharedLoad:
             bare.require_equal(outline(model))
 
 
+def promised_to_fit(fit: Judgement | None) -> AbstractContextManager[None]:
+    """Have memory that runs out in loading and in a first forward say what was predicted."""
+    return nullcontext() if fit is None else fit.promised(Task.FORWARD)
+
+
 @contextmanager
 def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[SharedLoad]:
     """Load what targets that share `load_key` have in common, and release it on leaving.
@@ -124,7 +130,7 @@ def open_load(target: Target, spec: ModelSpec, opening: Opening) -> Iterator[Sha
             policy=opening.policy,
             announce=opening.announce,
         )
-    with in_stage(Stage.LOAD), ExitStack() as undo:
+    with in_stage(Stage.LOAD), promised_to_fit(fit), ExitStack() as undo:
         undo.enter_context(threads_worth(checkpoint.folder))
         loaded = load(target, spec, checkpoint, opening.options)
         undo.callback(release, loaded)

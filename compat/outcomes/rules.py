@@ -38,7 +38,8 @@ OUT_OF_MEMORY_RULES: tuple[Rule, ...] = (
         "out of main memory",
         "close other programs, choose a mode that needs less, or run on a larger machine",
         classes=("RuntimeError",),
-        message=r"DefaultCPUAllocator: (can't allocate|not enough) memory",
+        message=r"DefaultCPUAllocator: (can't allocate|not enough) memory"
+        rf"|unable to mmap \d+ bytes .*\({errno.ENOMEM}\)$",
     ),
     Rule(
         ReasonCode.OUT_OF_MEMORY,
@@ -46,6 +47,13 @@ OUT_OF_MEMORY_RULES: tuple[Rule, ...] = (
         "close other programs, choose a mode that needs less, or run on a larger machine",
         classes=("OSError",),
         error_numbers=(errno.ENOMEM,),
+    ),
+    Rule(
+        ReasonCode.OUT_OF_MEMORY,
+        "no memory for the stack of another thread, or no more threads are allowed",
+        "close other programs, choose a mode that needs less, or raise the limit of threads",
+        classes=("RuntimeError",),
+        message=r"^can't start new thread$",
     ),
 )
 

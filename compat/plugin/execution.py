@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compat.outcomes import Outcome, Reason, ReasonCode, Stage
+from compat.outcomes.triage import is_out_of_memory
 from compat.plugin.case import Asked, asked_of, case_id
+from compat.plugin.exhausted import Exhausted, give_back
 from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.plugin.session import SESSION
 from compat.plugin.showing import show
 from compat.plugin.workers import FIRST_WORKER, bound_kernel_caches, share_machine
 from compat.runner import CaseResult, conclude, stage_reached, watched
-from compat.targets.nodepart import load_of
+from compat.targets.nodepart import load_of, spans_gpus
 
 if TYPE_CHECKING:
     from compat.plugin.session import CompatSession
@@ -37,7 +39,8 @@ def begin_session(session: pytest.Session) -> None:
     recorder.begin_worker()
     if compat.workerinput.get("workerid", FIRST_WORKER) == FIRST_WORKER:
         recorder.plan(cases)
-    share_machine(compat.workerinput)
+    spread = any(spans_gpus(asked.planned.target.load_part) for _, asked in cases)
+    share_machine(compat.workerinput, spread=spread)
     bound_kernel_caches()
 
 
@@ -83,6 +86,9 @@ def watch(item: pytest.Item) -> Iterator[None]:
     except Exception as error:
         if _is_foreseen(item, error):
             raise Foreseen(error) from None
+        if is_out_of_memory(error):
+            give_back(error)
+            raise Exhausted(error) from None
         raise
 
 
@@ -109,7 +115,7 @@ def judge(
     """After a phase: decide what the case came to, and have pytest show it."""
     session = item.config.stash[SESSION]
     exception = None if call.excinfo is None else call.excinfo.value
-    if isinstance(exception, Foreseen | ShownBefore):
+    if isinstance(exception, Foreseen | ShownBefore | Exhausted):
         exception = exception.finding
     elif exception is not None:
         session.holder.keep_until_release(exception)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from compat.outcomes import CannotRun
+from compat.outcomes.triage import is_out_of_memory
+from compat.plugin.exhausted import Exhausted, give_back
 from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.targets.plan import PlannedTarget
 
@@ -64,6 +66,8 @@ class Holder:
         if isinstance(self._failure, CannotRun):
             raise Foreseen(self._failure)
         if self._failure is not None:
+            if is_out_of_memory(self._failure):
+                raise Exhausted(self._failure)
             if self._shown:
                 raise ShownBefore(self._failure)
             self._shown = True
@@ -126,6 +130,8 @@ class Holder:
             self.present = self._stack.enter_context(self._open_target(planned))
         except Exception as error:  # raised in each of the target's cases, and judged there
             self._failure = error
+        if self._failure is not None:
+            give_back(self._failure)
         self._load_notes = {"open_seconds": round(time.perf_counter() - began, 6)}
         if self.present is not None:
             self._load_notes |= self.present.load_measures

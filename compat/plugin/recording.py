@@ -260,7 +260,7 @@ class Recorder:
         trace = traceback.TracebackException.from_exception(error, limit=-TRACE_FRAMES)
         return FailureRecord(
             type=type(error).__name__,
-            message=self.redactor.text(str(error))[:LONGEST_MESSAGE],
+            message=self.redactor.text(_told(error, result))[:LONGEST_MESSAGE],
             trace=self.redactor.text("".join(trace.format(chain=False))),
         )
 
@@ -286,6 +286,12 @@ def _address(node_id: str) -> str:
 def in_brief(record: CaseRecord) -> dict[str, Any]:
     """The plain values of a record that pytest's report of the case carries."""
     return record.model_dump(mode="json", by_alias=True, exclude_none=True, include=IN_BRIEF)
+
+
+def _told(error: BaseException, result: CaseResult) -> str:
+    """What was raised, and where the suite is to blame what it says to that."""
+    ours = result.outcome is Outcome.ERROR and result.note
+    return f"{error}\n{result.note}" if ours else str(error)
 
 
 def _expectation(result: CaseResult) -> ExpectationRecord | None:

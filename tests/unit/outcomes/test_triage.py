@@ -136,6 +136,14 @@ HERE = {
     ),
     "main memory, Python": (ReasonCode.OUT_OF_MEMORY, MemoryError()),
     "main memory, mmap": (ReasonCode.OUT_OF_MEMORY, OSError(errno.ENOMEM, "Cannot allocate")),
+    "main memory, torch's mmap": (
+        ReasonCode.OUT_OF_MEMORY,
+        RuntimeError("unable to mmap 140861928 bytes from file <a>: Cannot allocate memory (12)"),
+    ),
+    "main memory, a thread's stack": (
+        ReasonCode.OUT_OF_MEMORY,
+        RuntimeError("can't start new thread"),
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from compat.checks.registry import Catalogue, check
 from compat.outcomes import CannotRun, NotApplicable, Outcome, Reason, ReasonCode, Stage
+from compat.outcomes.promise import Promise, promised
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.spec import KnownFailure, Raises
 from compat.runner import conclude, conclude_death, run_case, watched
@@ -165,6 +166,27 @@ def test_the_outside_world_is_triaged_at_the_load_boundary_only():
 def test_memory_is_a_skip_while_loading_and_the_suites_error_in_a_check():
     assert conclude(MemoryError(), Stage.LOAD).reason.code is ReasonCode.OUT_OF_MEMORY
     assert conclude(MemoryError(), Stage.CHECK).outcome is Outcome.ERROR
+
+
+def test_memory_that_was_promised_is_the_suites_error_in_any_stage_with_both_figures():
+    for stage in (Stage.LOAD, Stage.CHECK):
+        error = MemoryError()
+        with pytest.raises(MemoryError), promised(Promise("main memory", 3 * 10**9, 4 * 10**9)):
+            raise error
+        result = conclude(error, stage)
+        assert result.outcome is Outcome.ERROR
+        assert "3.00 GB of main memory were predicted to be enough" in result.note
+        assert "4.00 GB were free before loading" in result.note
+
+
+def test_a_promise_of_memory_says_nothing_of_other_failures():
+    full = OSError(28, "No space left on device")
+    with (
+        pytest.raises(OSError, match="No space"),
+        promised(Promise("main memory", 3 * 10**9, 4 * 10**9)),
+    ):
+        raise full
+    assert conclude(full, Stage.LOAD).reason.code is ReasonCode.DISK_FULL
 
 
 def test_a_twin_that_was_not_taught_is_the_suites_error():
