@@ -21,6 +21,8 @@ SECONDS_TO_DIE = 5.0
 INTERVAL = 0.02
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes: getrusage counts in KiB, but on macOS."""
+CUDA_IS_BROKEN = 70
+"""The exit status of a worker that ends itself because it can't use its GPU any longer."""
 KERNEL_COUNTERS = Path("/proc/vmstat")
 
 
@@ -77,6 +79,8 @@ def death_of(
         return Death("died", stderr=stderr)
     if ended is None:
         return Death("no longer answers", stderr=stderr)
+    if ended.status == CUDA_IS_BROKEN:
+        return Death("ended itself: its CUDA context was broken", peak=ended.peak, stderr=stderr)
     if ended.signal is None:
         return Death(f"ended with exit status {ended.status}", peak=ended.peak, stderr=stderr)
     how = f"was killed by {ended.signal}"

@@ -153,7 +153,7 @@ class Controller:
         captured = last_words.take(session.folder, worker)
         if captured is not None:
             self._stderr[worker] = captured
-        self._watchdog.watch(worker, process.pid, session.records_of(worker))
+        self._watchdog.watch(worker, process, session.records_of(worker))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note that a worker has begun an item."""

@@ -29,7 +29,7 @@ class GivenUp:
         why = self._read().get(load)
         if why is not None:
             with in_stage(Stage.REQUIREMENTS):
-                raise CannotRun(Reason(ReasonCode.NOT_RUN, f"not run: {why}", ACTION))
+                raise CannotRun(Reason(ReasonCode.NOT_RUN, why, ACTION))
 
     def _read(self) -> dict[str, str]:
         if not self._file.exists():

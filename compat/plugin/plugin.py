@@ -77,6 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _add_companions(config: pytest.Config, options: Options) -> None:
     manager = config.pluginmanager
+    from compat.plugin.cuda_guard import CudaGuard
+
+    manager.register(CudaGuard(in_worker=hasattr(config, "workerinput")), "compat-cuda")
     if manager.has_plugin("terminalreporter"):
         from compat.plugin.progress import Progress
 

@@ -10,10 +10,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
+from typing import IO
 
 import psutil
 
@@ -25,6 +27,8 @@ INTERVAL = 0.5
 DUMP_SIGNAL = getattr(signal, "SIGUSR2", None)
 """Has a worker write where it is, in C and without the interpreter's lock."""
 SECONDS_TO_DUMP = 0.5
+
+PROCESSES = Path("/proc")
 
 LimitOf = Callable[[CaseStartRecord], float]
 
@@ -41,6 +45,8 @@ class Expiry:
 @dataclass
 class _Watched:
     process: psutil.Process
+    pipe: IO[bytes] | None
+    """What it writes to, as this process reads it."""
     follower: Follower
     stage: CaseStartRecord | None = None
     since: float = 0.0
@@ -57,10 +63,11 @@ class Watchdog:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="compat-watchdog", daemon=True)
 
-    def watch(self, worker: str, pid: int, records: Path) -> None:
+    def watch(self, worker: str, process: Popen[bytes], records: Path) -> None:
         """Watch a worker from now on, by the file that it writes its records to."""
         with suppress(psutil.NoSuchProcess):  # whoever waits for its end will find it dead
-            self._watched[worker] = _Watched(psutil.Process(pid), Follower(records))
+            one = psutil.Process(process.pid)
+            self._watched[worker] = _Watched(one, process.stdout, Follower(records))
         if self._thread.ident is None:
             self._thread.start()
 
@@ -76,6 +83,10 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):
             for worker, watched in list(self._watched.items()):
+                if is_dead(watched.process):
+                    # Its end is seen by the end of the pipe, which children of it may hold open.
+                    end_those_who_hold(watched.pipe)
+                    continue
                 expiry = self._look(watched)
                 if expiry is not None:
                     self._end(worker, watched, expiry)
@@ -104,3 +115,29 @@ class Watchdog:
             for process in (watched.process, *family):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Whether a process has ended, waited for or not."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def end_those_who_hold(pipe: IO[bytes] | None) -> None:
+    """Kill every other process that has a pipe of this one open; on Linux, where that is known."""
+    if pipe is None or pipe.closed or not PROCESSES.is_dir():
+        return
+    name = os.readlink(f"/proc/self/fd/{pipe.fileno()}")
+    for process in psutil.process_iter():
+        if process.pid != os.getpid() and name in _handles(process.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _handles(pid: int) -> Iterator[str]:
+    with suppress(OSError):  # it has ended meanwhile, or is another person's
+        for handle in (PROCESSES / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                yield os.readlink(handle)

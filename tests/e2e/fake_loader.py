@@ -111,7 +111,7 @@ def states_carried(pair):
 def open_fake(planned, session):
     target = planned.target
     verb = json.loads((HERE / "behave.json").read_text()).get(target.node_part, "load")
-    if target.device == "gpu":
+    if target.device == "gpu" and verb != "on gpu":
         with in_stage(Stage.REQUIREMENTS):
             raise CannotRun(Reason(ReasonCode.NO_GPU, "no GPU", "run where there is one"))
     if target.weights is Weights.HUB:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 FLAG = Path(__file__).with_name("has-died")
 
@@ -57,7 +58,7 @@ def freeze():
 
 def die_and_leave_a_child():
     if os.fork() == 0:
-        time.sleep(20)
+        time.sleep(40)
         os._exit(0)
     kill()
 
@@ -66,6 +67,15 @@ def kill_once():
     if not FLAG.exists():
         FLAG.touch()
         kill()
+
+
+def break_cuda():
+    def synchronize():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=synchronize)
+    sys.modules["torch"] = SimpleNamespace(cuda=cuda)
+    synchronize()
 
 
 FAULTS = {
@@ -79,4 +89,5 @@ FAULTS = {
     "freeze": freeze,
     "die and leave a child": die_and_leave_a_child,
     "kill once": kill_once,
+    "break cuda": break_cuda,
 }

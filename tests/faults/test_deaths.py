@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ EVERY_WAY = pytest.mark.parametrize("how", WAYS_TO_RUN.values(), ids=WAYS_TO_RUN
 SECONDS = 5
 """The deadline of hanging checks. A healthy one takes milliseconds, on a busy machine too."""
 DEADLINE = ("--compat-deadline", f"check={SECONDS}")
+CHILD_LIVES = 40
 OVER = f"was ended: its deadline of {SECONDS} s was over"
 
 
@@ -163,3 +165,10 @@ def test_a_target_that_kills_its_third_worker_is_not_loaded_again(doomed, how):
     assert doomed.loads()[TARGET] == 3
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*3 workers have died of this target; the last of them was *"])
+
+
+def test_a_child_that_a_dead_process_leaves_behind_holds_nothing_up(doomed):
+    doomed.behave(**{f"{TARGET}-answers": "die and leave a child"})
+    began = time.monotonic()
+    doomed.run_apart("--compat-isolate").assert_outcomes(passed=CASES - 1, failed=1)
+    assert time.monotonic() - began < CHILD_LIVES
