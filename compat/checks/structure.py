@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.registry.spec import BlockFacts, ModelSpec
 from compat.targets import Mode, Weights
 from compat.weights.headers import stored_weights
+from compat.weights.local import UNKNOWN_LICENSE
 
 if TYPE_CHECKING:
     from compat.anatomy.blocks import Stack
@@ -78,6 +79,7 @@ def _stored_facts(subject: Subject) -> Iterator[_Fact]:
     yield "blocks", spec.blocks.count, shape.blocks
     yield "hidden width", spec.widths.hidden, shape.hidden
     yield "vocabulary", spec.widths.vocabulary, shape.vocabulary
+    yield from _hub_facts(spec, subject.checkpoint.notes)
     quantization = (config.get("quantization_config") or {}).get("quant_method")
     yield "quantization", spec.checkpoint.quantization, quantization
     weights = stored_weights(folder)
@@ -85,9 +87,21 @@ def _stored_facts(subject: Subject) -> Iterator[_Fact]:
         return
     if quantization is None:
         yield "dtype", spec.checkpoint.dtype, weights.dtype
+        if subject.target.mode.traits.quantization is None:
+            parameters = sum(parameter.numel() for parameter in subject.model.parameters())
+            yield "parameters", spec.parameters, parameters
     said, found = spec.checkpoint.gb, weights.size / GIGABYTE
     if abs(said - found) > ROUNDING * found:
         yield "GB", said, round(found, 3)
+
+
+def _hub_facts(spec: ModelSpec, notes: Mapping[str, str | bool | int]) -> Iterator[_Fact]:
+    """Licence and gate, where the hub was asked; what a registry does not know is no difference."""
+    stored = spec.checkpoint
+    if "hub_license" in notes and stored.license != UNKNOWN_LICENSE:
+        yield "licence", stored.license or "none", notes["hub_license"]
+    if "hub_gated" in notes and stored.gated is not None:
+        yield "gated", stored.gated, notes["hub_gated"]
 
 
 def _no_class_of_its_own(spec: ModelSpec) -> Reason:

@@ -49,5 +49,5 @@ class Checkpoint:
     """Commit on the hub, or the key of a twin."""
     lesson: Lesson | None = None
     """What it was taught; None for weights that were not made here."""
-    notes: Mapping[str, str | bool] = field(default_factory=dict)
+    notes: Mapping[str, str | bool | int] = field(default_factory=dict)
     """What was found in getting it, for the record."""

@@ -32,6 +32,9 @@ from compat.weights.sound import (
 ORGANISATION = "local"
 """Stands where a hub id has the organisation."""
 
+UNKNOWN_LICENSE = "unknown"
+"""Licence of an entry that nobody has written down."""
+
 UNKNOWN_CLASS = ""
 """Block class of an entry that nobody has written down."""
 
@@ -112,7 +115,7 @@ def describe(
             dtype=stored.dtype,
             gb=stored.size / 1e9,
             quantization=quantization.get("quant_method"),
-            license="unknown",
+            license=UNKNOWN_LICENSE,
         ),
         tokenizer=_tokenizer_kind(folder),
         requires=tuple(dict.fromkeys(packages_needed(folder))),

@@ -72,6 +72,7 @@ class Repository:
     refs: dict[str, str] = field(default_factory=lambda: {MAIN: COMMIT})
     faults: Sequence[Fault] = ()
     gated: str | bool = False
+    license: str = "mit"
     sizes: dict[str, int] = field(default_factory=dict)
     """Sizes that listings announce in the place of the true ones."""
 
@@ -176,7 +177,8 @@ class LoopbackHub:
                 "gated": repository.gated,
                 "private": False,
                 "disabled": False,
-                "tags": ["license:mit"],
+                "tags": [f"license:{repository.license}"],
+                "safetensors": {"parameters": {"F32": 123}, "total": 123},
             }
         )
 

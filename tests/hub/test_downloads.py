@@ -33,7 +33,13 @@ def test_without_consent_nothing_is_asked_or_fetched(hub, client):
 def test_with_consent_the_checkpoint_is_fetched_and_its_commit_known(client, checkpoint):
     found = client().snapshot(Wanted(MODEL))
     assert found.commit == COMMIT
-    assert found.notes == {"revision_asked": "main", "downloaded": True}
+    assert found.notes == {
+        "revision_asked": "main",
+        "downloaded": True,
+        "hub_license": "mit",
+        "hub_gated": False,
+        "hub_stored_parameters": 123,
+    }
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         assert (found.folder / name).read_bytes() == checkpoint[name]
 

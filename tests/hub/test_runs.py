@@ -127,6 +127,28 @@ def test_a_registry_that_says_something_else_than_the_checkpoint_fails(workplace
     assert "hidden width: the registry says 4096, the checkpoint 64" in case["failure"]["message"]
 
 
+def test_what_the_hub_says_of_licence_and_gate_is_held_against_the_registry(
+    workplace, hub, checkpoint
+):
+    hub.repositories[MODEL] = Repository.of(checkpoint, license="apache-2.0", gated="auto")
+    drifted = workplace.described.checkpoint.model_copy(update={"license": "mit", "gated": False})
+    workplace.register(MODEL, checkpoint=drifted, parameters=7)
+    selected = ("-m", "hub", "-k", "matches_registry and fp32")
+    ran = workplace.pytest(*selected, "--compat-download")
+    assert ran.returncode == 1
+    (case,) = (case for case in workplace.cases() if case["check"].startswith("checkpoint"))
+    message = case["failure"]["message"]
+    assert "licence: the registry says mit, the checkpoint apache-2.0" in message
+    assert "gated: the registry says False, the checkpoint auto" in message
+    assert "parameters: the registry says 7, the checkpoint " in message
+    assert case["measures"]["hub_stored_parameters"] == 123
+
+    offline = workplace.pytest(*selected, HF_HUB_OFFLINE="1")
+    assert offline.returncode == 1
+    (case,) = (case for case in workplace.cases() if case["check"].startswith("checkpoint"))
+    assert "licence" not in case["failure"]["message"], "nobody was asked"
+
+
 def test_a_model_of_no_registry_is_tested_at_a_revision(workplace, hub, checkpoint):
     hub.repositories["else/where"] = Repository(
         {COMMIT: checkpoint, LATER: checkpoint}, {"main": LATER}

@@ -18,6 +18,7 @@ from compat.weights.hub.files import NeededFiles, needed_files, total
 from compat.weights.hub.ledger import Ledger
 from compat.weights.hub.progress import DownloadProgress, bar_class
 from compat.weights.hub.snapshot import (
+    Notes,
     Snapshot,
     Wanted,
     consent_to_pickle,
@@ -46,6 +47,18 @@ class Listing:
     """Path -> bytes."""
     license: str | None = None
     gated: str | bool = False
+    parameters: int | None = None
+    """Numbers in all stored tensors, where the hub has counted them."""
+
+    @property
+    def notes(self) -> Notes:
+        """What the hub itself says of the model, for the record."""
+        said: dict[str, str | bool | int | None] = {
+            "hub_license": self.license or "none",
+            "hub_gated": self.gated,
+            "hub_stored_parameters": self.parameters,
+        }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)

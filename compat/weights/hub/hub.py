@@ -140,7 +140,8 @@ class Hub:
             snapshot = download.fetch_small()
             refuse_unsound(snapshot.folder)
             self._refuse_unmet(wanted, snapshot, code_files(download.listing.sizes))
-            self._notes[_key(wanted)] = _asked(wanted) | {"downloaded": True}
+            notes = _asked(wanted) | {"downloaded": True} | download.listing.notes
+            self._notes[_key(wanted)] = notes
             return download.fetch_weights()
 
     def _planned(self, wanted: Wanted) -> Download:
@@ -159,6 +160,7 @@ class Hub:
             sizes={sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()},
             license=licenses[0].removeprefix(LICENSE_TAG) if licenses else None,
             gated=info.gated or False,
+            parameters=None if info.safetensors is None else info.safetensors.total,
         )
 
     @cached_property
@@ -254,18 +256,19 @@ class Hub:
         if offline or branch == found.commit:
             return {}
         try:
-            now = self._listing(wanted).commit
+            listing = self._listing(wanted)
         except Exception as error:  # a reason not to have it is none not to test what is here
             if triage(error) is None:
                 raise
             return {}
+        now = listing.commit
         if now == found.commit:
-            return {}
+            return listing.notes
         self._announce(
             f"{wanted.id}: {branch} has moved to {now[:12]}; tested is {found.commit[:12]}, which "
             f"is in the cache (`hf download {wanted.id}` brings the new one)"
         )
-        return {"branch_moved_to": now}
+        return {"branch_moved_to": now} | listing.notes
 
     @contextmanager
     def _remembered(self, wanted: Wanted) -> Iterator[None]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BRANCH = "main"
 
-Notes = dict[str, str | bool]
+Notes = dict[str, str | bool | int]
 
 
 @dataclass(frozen=True)
