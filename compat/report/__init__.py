@@ -21,6 +21,7 @@ from compat.report.html import render_html, write_html
 from compat.report.markdown import render_markdown, write_markdown
 from compat.report.material import Material
 from compat.report.pages import write_pages
+from compat.report.sick_file import sick_beside
 from compat.report.step_summary import append_step_summary, step_summary
 from compat.report.view import DescribedCheck, ReportView
 from compat.results.compare import compare
@@ -85,29 +86,32 @@ def write_report(
     `records` are files, or folders with `*.jsonl` anywhere below them; `planned` is what others had
     set out to do, and may have left no records of; `checks` is the catalogue (see `build_view`).
     What is older than `stale_after` today is marked; what differs from the records of `baseline` is
-    shown as changed. What `compat fit --export` has written to `folder` as `fit.json` is shown too.
-    Raises OSError where `folder` can't be written, and
-    nothing for what a record says.
+    shown as changed. What lies in `folder` as `fit.json` (from `compat fit --export`) and as
+    `sick.json` is shown too. Raises OSError where `folder` can't be written, and nothing for what a
+    record says.
     """
     read = read_records(records)
     read = replace(read, records=(*read.records, *planned))
     changes = None if baseline is None else _changes(baseline, read.records, registry, checks)
-    fit, unread = fit_beside(folder)
+    fit, fit_problems = fit_beside(folder)
+    sick, sick_problems = sick_beside(folder)
+    problems = (*read.problems, *fit_problems, *sick_problems)
     view = build_view(
         read.records,
         registry,
         checks=checks,
-        problems=(*read.problems, *unread),
+        problems=problems,
         freshness=Freshness(datetime.now(UTC), stale_after),
         changes=changes,
         fit=fit,
+        sick=sick,
     )
     files = ReportFiles(
         html=folder / "index.html",
         records=folder / "results.jsonl",
         markdown=folder / "SUPPORTED_MODELS.md",
         pages=write_pages(Material.of(read.records, registry, checks), folder),
-        problems=(*read.problems, *unread),
+        problems=problems,
         missing=missing_jobs(read.records),
         unfinished=unfinished_runs(read.records),
         conflicts=conflicts(read.records),

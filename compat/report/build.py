@@ -11,6 +11,7 @@ from compat.report.counts import case_counts, tallies_of, totals_of, verdict_cou
 from compat.report.download import download_of
 from compat.report.environments import differences_of, environments_of
 from compat.report.evidence import areas_of, gather
+from compat.report.facts import needs_of
 from compat.report.figures import figures_of
 from compat.report.findings import (
     failures_of,
@@ -22,7 +23,7 @@ from compat.report.marks import case_word
 from compat.report.memory import memory_of
 from compat.report.pairs import pairs_of
 from compat.report.quality import quality_of
-from compat.report.rows import columns_of, families_of, rows_of
+from compat.report.rows import Beside, columns_of, families_of, rows_of
 from compat.report.samples import prompts_of
 from compat.report.section_view import SickView
 from compat.report.speed import plots_of
@@ -74,7 +75,8 @@ def build_view(
     areas = areas_of(checks, merged)
     targets = gather(merged, registry, areas, checks, freshness)
     columns = columns_of(targets)
-    rows = rows_of(targets, registry, columns, areas, changes.targets if changes else ())
+    beside = Beside(changes.targets if changes else (), needs_of(fit))
+    rows = rows_of(targets, registry, columns, areas, beside)
     models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
     environments = environments_of(merged, targets)
     return ReportView(

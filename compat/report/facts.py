@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from compat.fit.table import FitTable
 from compat.registry.pair import Entry, PairSpec
 from compat.registry.spec import BlockFacts, ModelSpec
 from compat.report.text import parameters, visible
 from compat.report.view import FactsView
-from compat.targets import Mode
+from compat.targets import Device, Mode
 
 _BITS = {"float32": 32, "bfloat16": 16, "float16": 16}
 _QUANTIZED_BITS = {"int8": 8, "nf4": 4, "fp4": 4}
@@ -26,6 +27,17 @@ def least_gigabytes(entry: Entry | None, mode: Mode) -> float | None:
     quantization = mode.traits.quantization
     bits = _QUANTIZED_BITS[quantization] if quantization else _BITS[mode.traits.dtype or "bfloat16"]
     return sum(spec.parameters for spec in entry.models) * bits / 8 / _GIGABYTE
+
+
+def needs_of(table: FitTable | None) -> dict[tuple[str, Device, Mode], float]:
+    """What has to be free for a forward, in GB, of every model in every mode that was predicted."""
+    if table is None:
+        return {}
+    gpu = table.device is Device.GPU
+    return {
+        (row.model, table.device, row.mode): (row.gpu_bytes if gpu else row.host_bytes) / _GIGABYTE
+        for row in table.rows
+    }
 
 
 def facts_of(spec: Entry) -> FactsView:

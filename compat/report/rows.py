@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from compat.registry.pair import Entry, entries_of
 from compat.registry.spec import ARROW, ModelSpec, Registry
@@ -43,17 +43,26 @@ def columns_of(targets: Iterable[TargetEvidence]) -> tuple[ColumnView, ...]:
     return tuple(ColumnView(device, mode) for device, mode in ordered)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What cells show that their records do not say."""
+
+    changed: Collection[str] = ()
+    """Ids of the targets that are not what they were in the baseline."""
+    needs: Mapping[tuple[str, Device, Mode], float] = field(default_factory=dict)
+    """What has to be free for a model in a mode, in GB, where that was predicted."""
+
+
 def rows_of(
     targets: Iterable[TargetEvidence],
     registry: Registry,
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
-    changed: Collection[str] = (),
+    beside: Beside,
 ) -> dict[tuple[str, str], ModelView]:
     """Rows by model and wrapper: the registry's in its order, then those only records know.
 
-    Pairs have rows like models, in a table of their own. `changed` are the ids of targets that are
-    not what they were in the baseline.
+    Pairs have rows like models, in a table of their own.
     """
     found: dict[tuple[str, str], list[TargetEvidence]] = {}
     for target in targets:
@@ -77,7 +86,7 @@ def rows_of(
             found.get((model, wrapper), []),
             columns,
             areas,
-            changed,
+            beside,
         )
         for model, wrapper in keys
     }
@@ -98,13 +107,13 @@ def _model(
     targets: Sequence[TargetEvidence],
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
-    changed: Collection[str],
+    beside: Beside,
 ) -> ModelView:
     organisation, name = _names(model)
     suffix = "" if wrapper == BARE else f"-{anchor_part(wrapper, None)}"
     tested = [target for target in targets if target.coordinates.weights is not Weights.CONFIG]
     config = [target for target in targets if target.coordinates.weights is Weights.CONFIG]
-    cells = tuple(_cell(tested, column, spec, changed) for column in columns)
+    cells = tuple(_cell(tested, column, spec, beside) for column in columns)
     leads = [
         lead
         for column in columns
@@ -123,7 +132,7 @@ def _model(
         anchor=f"m-{anchor_part(model, spec)}{suffix}",
         find=_find(model, spec),
         facts=facts_of(spec) if spec else FactsView(),
-        structure=_pick(config, "not checked", changed),
+        structure=_pick(config, "not checked", beside.changed),
         cells=cells,
         word=word,
         mark=verdict_mark(word),
@@ -165,15 +174,17 @@ def _cell(
     targets: Iterable[TargetEvidence],
     column: ColumnView,
     entry: Entry | None,
-    changed: Collection[str],
+    beside: Beside,
 ) -> CellView:
     models = entry.models if entry else ()
     if any(spec.modes is not None and column.mode not in spec.modes for spec in models):
         why = "The registry does not test this model in this mode."
     else:
         why = "No run so far has tested this."
-    cell = _pick(_at(targets, column), why, changed)
-    return replace(cell, gigabytes=least_gigabytes(entry, column.mode))
+    cell = _pick(_at(targets, column), why, beside.changed)
+    predicted = beside.needs.get((entry.id if entry else "", column.device, column.mode))
+    least = least_gigabytes(entry, column.mode)
+    return replace(cell, gigabytes=least if predicted is None else predicted)
 
 
 def _pick(targets: Sequence[TargetEvidence], otherwise: str, changed: Collection[str]) -> CellView:

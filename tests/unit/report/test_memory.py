@@ -80,7 +80,8 @@ def test_the_table_beside_a_report_is_shown_on_the_page(tmp_path: Path):
     files = write_report((), REGISTRY, tmp_path)
     page = files.html.read_text()
     assert "Memory and fit" in page
-    assert "5.7 GB ✓ fits" in page
+    assert '5.7 GB <span class="v-works">' in page
+    assert "</svg>fits</span>" in page
     assert "Not predicted: own" in page
 
 
