@@ -95,6 +95,12 @@ class Diagnosis:
         """Cases that there are."""
         return sum(self.expected.values())
 
+    @property
+    def unloadable(self) -> frozenset[str]:
+        """Modes in which every case failed alike, because the model could not be loaded."""
+        load = (one for one in self.findings if one.what == "load" and one.state is State.WRONG)
+        return frozenset(mode for finding in load for mode in finding.modes)
+
     def complete(self, mode: str) -> bool:
         """Whether all cases of a mode have come to an end."""
         return self.counted[mode] >= self.expected.get(mode, 0)

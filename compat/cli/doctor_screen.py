@@ -81,7 +81,8 @@ def conclusion(diagnosis: Diagnosis) -> str:
 def lines_of_mode(diagnosis: Diagnosis, mode: str) -> str:
     """What a mode came to, in one line of markup: for where nothing can be drawn over."""
     verdict = diagnosis.verdicts[mode]
-    return f"{mode}: {verdict.label}. {shown(verdict.why)}"
+    why = "It does not load." if mode in diagnosis.unloadable else verdict.why
+    return f"{mode}: {verdict.label}. {shown(why)}"
 
 
 def shown(text: str) -> str:
@@ -156,11 +157,11 @@ def _findings(diagnosis: Diagnosis) -> Iterator[RenderableType]:
 def _finding(finding: Finding) -> Iterator[RenderableType]:
     modes = ", ".join(finding.modes)
     text = f"{_mark(finding.state)} {shown(finding.what)} in {modes}: {shown(finding.text)}"
-    yield Padding(Text.from_markup(text), (0, 0, 0, 2))
+    yield Padding(Text.from_markup(text), (0, 0, 0, 2), expand=False)
     if finding.action:
         action = in_words_of_the_doctor(finding.action)
         command = Text(visible(action, 1000), style="cyan", no_wrap=False)
-        yield Padding(command, (0, 0, 0, 6))
+        yield Padding(command, (0, 0, 0, 6), expand=False)
 
 
 def _mark(state: State) -> str:

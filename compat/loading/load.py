@@ -42,6 +42,7 @@ from compat.results.record import Measures
 from compat.targets import Checkpoint, Device, Mode, Target
 from compat.targets.capabilities import REAL
 from compat.weights.consent import runs_code
+from compat.weights.folder import TOKENIZER_FILES, has_tokenizer
 
 __all__ = ["IncompleteCheckpointError", "LoadOptions", "Loaded", "load", "release"]
 
@@ -50,18 +51,6 @@ AUTO_CLASSES: dict[ModelClass, str] = {
     ModelClass.SEQ2SEQ: "AutoModelForSeq2SeqLM",
     ModelClass.IMAGE_TEXT: "AutoModelForImageTextToText",
 }
-
-TOKENIZER_FILES: tuple[str, ...] = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "vocab.json",
-    "vocab.txt",
-    "tekken.json",
-)
-"""One of them is in every checkpoint that carries a tokenizer."""
 
 KEYS_SHOWN = 8
 
@@ -114,7 +103,7 @@ def load_dtype(target: Target) -> torch.dtype | str:
 def _load_tokenizer(folder: Path, spec: ModelSpec, trust: bool) -> Any:
     from transformers import AutoTokenizer
 
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+    if not has_tokenizer(folder):
         raise MissingTokenizerError(
             f"the checkpoint of {spec.id} holds no tokenizer: none of {', '.join(TOKENIZER_FILES)}"
         )

@@ -15,6 +15,17 @@ from compat.weights.sound import read_config, read_full_config, shard_names
 PICKLES: tuple[str, ...] = ("*.bin", "*.pt", "*.pth")
 NOT_WEIGHTS: tuple[str, ...] = ("training_args.bin", "optimizer.*", "scheduler.*")
 SHARD_INDEX = "model.safetensors.index.json"
+TOKENIZER_FILES: tuple[str, ...] = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+    "tekken.json",
+)
+"""One of them is in every checkpoint that carries a tokenizer."""
 
 
 def read_shape(folder: Path) -> Shape:
@@ -52,6 +63,11 @@ def judge_weights(folder: Path, consent: Consent, lacking: Callable[[str], Reaso
         raise CannotRun(lacking("there are no weights"))
     if not consent.given:
         raise CannotRun(consent.refusal(PICKLE, files_hashed(sorted(pickles))))
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds any file of a tokenizer."""
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
 
 
 def missing_shards(folder: Path) -> list[str]:

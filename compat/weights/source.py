@@ -15,7 +15,7 @@ from compat.weights.consent import (
     files_hashed,
     refuse_code_elsewhere,
 )
-from compat.weights.folder import judge_weights, read_shape
+from compat.weights.folder import has_tokenizer, judge_weights, read_shape
 from compat.weights.hub import Hub, Wanted
 from compat.weights.sound import refuse_outsiders, refuse_unsound
 
@@ -89,4 +89,13 @@ def local_folder(
             raise CannotRun(consent.refusal(REMOTE_CODE, files_hashed(sorted(folder.glob("*.py")))))
         refuse_code_elsewhere(folder)
     judge_weights(folder, consent_of_owner(policy.allow_pickle), lacking)
+    if not has_tokenizer(folder):
+        raise CannotRun(
+            Reason(
+                ReasonCode.NOT_FOUND,
+                f"{folder.name} is no complete checkpoint: it holds no tokenizer",
+                "save the tokenizer into the folder, too: "
+                "`AutoTokenizer.from_pretrained(BASE_MODEL).save_pretrained(FOLDER)`",
+            )
+        )
     return folder

@@ -51,6 +51,7 @@ def spec() -> ModelSpec:
 def write(folder: Path, config: dict[str, Any] = CONFIG) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text("{}")
     save_file({"weight": torch.zeros(2)}, folder / "model.safetensors")
     return folder
 
@@ -165,6 +166,14 @@ def test_a_folder_is_checked_before_it_is_loaded(spec: ModelSpec, tmp_path: Path
     (without_weights / "config.json").unlink()
     assert "config.json" in reason_from_folder(spec, without_weights).text
     assert "no folder" in reason_from_folder(spec, tmp_path / "nowhere").text
+
+
+def test_a_folder_without_a_tokenizer_says_how_to_get_one_there(spec, tmp_path) -> None:
+    folder = write(tmp_path / "mine")
+    (folder / "tokenizer_config.json").unlink()
+    reason = reason_from_folder(spec, folder)
+    assert reason.text == "mine is no complete checkpoint: it holds no tokenizer"
+    assert ".save_pretrained(FOLDER)" in reason.action
 
 
 def test_a_config_of_remote_code_is_read_without_running_it(
