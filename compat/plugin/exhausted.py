@@ -13,7 +13,6 @@ import pytest
 
 from compat.outcomes.triage import exception_chain, is_out_of_memory
 
-
 LAST_LINES = 6
 
 

@@ -113,7 +113,7 @@ def _write_file(path: Path, outline: Outline, file: str, done: int, progress: Pr
     tensors: dict[str, Tensor] = {}
     for name in outline.files[file]:
         stored = outline.as_stored(name, draw(outline.model, name, outline.small))
-        # A part of a fused weight is a view of it, and safetensors writes whole storages only.
+        # A part of a fused weight may be a strided view of it, which safetensors does not write.
         tensors |= {key: value.contiguous() for key, value in stored.items()}
         done += sum(value.nbytes for value in stored.values())
         progress.reached(done)
