@@ -76,18 +76,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _add_companions(config: pytest.Config, options: Options) -> None:
-    manager = config.pluginmanager
     from compat.plugin.cuda_guard import CudaGuard
+    from compat.plugin.durations import Durations
 
+    manager = config.pluginmanager
+    durations = Durations(config)
     manager.register(CudaGuard(in_worker=hasattr(config, "workerinput")), "compat-cuda")
     if manager.has_plugin("terminalreporter"):
         from compat.plugin.progress import Progress
 
-        manager.register(Progress(config), "compat-progress")
+        manager.register(Progress(config, durations), "compat-progress")
     if not hasattr(config, "workerinput"):
-        from compat.plugin.durations import Durations
-
-        durations = Durations(config)
         manager.register(durations, "compat-durations")
         if manager.has_plugin("xdist"):
             from compat.plugin import distribution

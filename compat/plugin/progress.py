@@ -19,6 +19,8 @@ from compat.targets.target import BARE, CaseId
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
+    from compat.plugin.durations import Durations
+
 TARGETS_BEFORE_AN_ESTIMATE = 3
 SECONDS_WORTH_TELLING = 20
 
@@ -26,8 +28,9 @@ SECONDS_WORTH_TELLING = 20
 class Progress:
     """Follows the reports of a run where its terminal is: here, or in xdist's controller."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, durations: Durations) -> None:
         self.config = config
+        self._durations = durations
         self._targets: dict[str, TargetTally] = {}
         self._run = RunTally()
         self._complete = 0
@@ -95,13 +98,24 @@ class Progress:
         say(self.config, f"{line}  {left}" if left else line, alarming=tally.failed)
 
     def _time_left(self) -> str:
-        remaining = len(self._targets) - self._complete
         if self._complete < TARGETS_BEFORE_AN_ESTIMATE:
             return ""
-        seconds = (time.monotonic() - self._began) / self._complete * remaining
+        done, left = self._work()
+        # What earlier runs took tells targets from each other; how fast this machine is with so
+        # many workers, the present run tells.
+        seconds = (time.monotonic() - self._began) * left / done
         if seconds < SECONDS_WORTH_TELLING:
             return ""
         return f"about {duration(seconds)} left"
+
+    def _work(self) -> tuple[float, float]:
+        """What is done and what is left: in seconds of earlier runs, without any in targets."""
+        expected = self._durations.expected_seconds
+        tallies = self._targets.items()
+        done = sum(expected(load, tally.done) for load, tally in tallies)
+        if not done:
+            return float(self._complete), float(len(self._targets) - self._complete)
+        return done, sum(expected(load, tally.expected - tally.done) for load, tally in tallies)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what it all came to, and where it is written."""
