@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,16 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from compat.checks.registry import load_catalogue
+from compat.checks.registry import Check, load_catalogue
 from compat.loading.requirements import require
 from compat.outcomes import CannotRun, Reason
 from compat.plugin.marks import keyword_predicate, mark_predicate
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.pair import entries_of
+from compat.registry.spec import Registry
 from compat.targets import Device, Kind, Mode, Weights
 from compat.targets.devices import Host, this_host
 from compat.targets.plan import PlannedTarget, plan_cases
 from compat.targets.selection import Request, Selection, narrow, parse_names
+from compat.targets.target import BARE
 
 TEST = "test_check"
 WIDE = 200
@@ -35,14 +38,16 @@ class Asked:
     families: str = ""
     weights: str = ""
     modes: str = ""
+    wrappers: str = BARE
 
     def request(self) -> Request:
         """The same as the plan has it. Raises SelectionError."""
         return Request(
             weights=parse_names(Weights, self.weights, "--weights") if self.weights else None,
             modes=parse_names(Mode, self.modes, "--modes") if self.modes else None,
+            wrappers=tuple(_names(self.wrappers)),
             models=self.models,
-            families=tuple(name.strip() for name in self.families.split(",") if name.strip()),
+            families=tuple(_names(self.families)),
         )
 
 
@@ -88,26 +93,35 @@ def show_list(asked: Asked, registry_file: Path | None) -> None:
 def count_cases(asked: Asked, registry_file: Path | None, host: Host) -> dict[PlannedTarget, int]:
     """The targets of a selection with the number of their cases, in plan order."""
     registry = load_registry(registry_file or default_registry_path())
-    catalogue = load_catalogue()
+    present = frozenset(Device) if host.gpu_usable else frozenset({Device.CPU})
+    return Counter(planned for planned, _ in cases_of(asked, registry, present))
+
+
+def cases_of(
+    asked: Asked, registry: Registry, present: frozenset[Device]
+) -> Iterator[tuple[PlannedTarget, Check]]:
+    """The cases of a selection where these devices are there, in plan order."""
     request = asked.request()
     narrowed = request.models or request.families
     selection = Selection(
         request=request,
-        present=frozenset(Device) if host.gpu_usable else frozenset({Device.CPU}),
+        present=present,
         expression=mark_predicate(asked.mark, frozenset()) if asked.mark else None,
         models=frozenset(spec.id for spec in narrow(registry, request)) if narrowed else None,
     )
     keeps = keyword_predicate(asked.keyword) if asked.keyword else None
-    counts: dict[PlannedTarget, int] = defaultdict(int)
     for planned, check in plan_cases(
         selection.targets(entries_of(registry)),
-        tuple(catalogue),
+        tuple(load_catalogue()),
         lambda planned, check: selection.reaches(planned, check.area),
     ):
         name = f"{TEST}[{planned.case(check).node_part}]"
         if keeps is None or keeps((name, *planned.marks, check.area)):
-            counts[planned] += 1
-    return counts
+            yield planned, check
+
+
+def _names(text: str) -> Iterator[str]:
+    return (name.strip() for name in text.split(",") if name.strip())
 
 
 def what_blocks(planned: PlannedTarget, host: Host) -> Reason | None:

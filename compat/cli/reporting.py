@@ -15,6 +15,8 @@ from compat.report import ReportFiles, append_step_summary, write_report
 from compat.report.ctrf import ctrf_json
 from compat.results.atomic import replace_text
 from compat.results.read import read_records
+from compat.results.record import PlannedRecord
+from compat.targets.selection import SelectionError
 from compat.results.visible import visible
 
 DONE, WRONG = 0, 1
@@ -29,6 +31,7 @@ def make_report(
     stale_after: timedelta,
     baseline: Path | None = None,
     ctrf: Path | None = None,
+    plan: Path | None = None,
 ) -> int:
     """Write the report, and say what is missing from it and what could not be read.
 
@@ -38,7 +41,7 @@ def make_report(
     """
     console = Console(highlight=False, markup=False, stderr=True, soft_wrap=True)
     registry = load_registry(registry_file or default_registry_path())
-    given = [*files, *filter(None, [baseline])]
+    given = [*files, *filter(None, [baseline, plan])]
     missing = [file for file in given if not file.exists()]
     for file in missing:
         console.print(f"compat report: no such file or folder: {file}")
@@ -46,11 +49,13 @@ def make_report(
         return WRONG
     if baseline is not None:
         results_in(baseline)
+    planned = () if plan is None else _planned(plan, registry_file)
     try:
         written = write_report(
             files,
             registry,
             output,
+            planned=planned,
             checks=tuple(load_catalogue()),
             stale_after=stale_after,
             baseline=baseline,
@@ -68,6 +73,17 @@ def make_report(
     for path in (written.html, written.markdown, *written.pages, written.records):
         console.print(str(path))
     return WRONG if written.missing else DONE
+
+
+def _planned(plan: Path, registry_file: Path | None) -> tuple[PlannedRecord, ...]:
+    """What the jobs of a plan had set out to do. Raises SelectionError where it is no plan."""
+    from compat.cli.planning import planned_records
+    from compat.cluster.plan import PlanFileError, read_plan
+
+    try:
+        return planned_records(read_plan(plan), registry_file)
+    except PlanFileError as error:
+        raise SelectionError(f"--plan: {error}") from None
 
 
 def remarks(written: ReportFiles) -> Iterator[str]:

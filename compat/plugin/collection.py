@@ -12,6 +12,7 @@ from _pytest.mark import KeywordMatcher
 
 from compat.plugin import fixtures
 from compat.plugin.case import CHECK, NOTHING, SUBJECT, Asked, asked_of, parameter_of
+from compat.plugin.job import loads_of_job
 from compat.plugin.limits import Limits
 from compat.plugin.marks import keyword_predicate, mark_predicate, names_in
 from compat.plugin.naming import NamedCases
@@ -65,12 +66,14 @@ def _asked(
 ) -> Iterator[Asked]:
     limits = Limits.of(definition, session)
     named = NamedCases.of(session.config, definition)
-    selection = _selection(session, definition, limits, named)
+    job = loads_of_job(session.options, session.listed)
+    selection = _selection(session, definition, limits, named, named.loads | (job or frozenset()))
     keeps = _keyword_filter(session.config, definition)
     targets = (
         one
         for one in selection.targets(session.listed, session.given.entries, session.unlisted)
         if limits.allow(one)
+        and (job is None or one.target.load_part in job)
         and (not named.alone or one.target.load_part in named.loads)
         and (one.target.wrapper in session.options.request.wrappers or named.is_about(one.target))
     )
@@ -110,7 +113,11 @@ def _is_named(asked: Asked, named: NamedCases) -> bool:
 
 
 def _selection(
-    session: CompatSession, definition: pytest.Function, limits: Limits, named: NamedCases
+    session: CompatSession,
+    definition: pytest.Function,
+    limits: Limits,
+    named: NamedCases,
+    loads: frozenset[str],
 ) -> Selection:
     text = session.config.getoption("markexpr")
     own_marks = frozenset(mark.name for mark in definition.iter_markers())
@@ -127,7 +134,7 @@ def _selection(
         decisive=not text or names_in(text) <= own_marks | session.mark_names,
         models=session.models,
         given=session.named.from_hub,
-        named=named.loads,
+        named=loads,
     )
 
 

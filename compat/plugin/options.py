@@ -49,6 +49,9 @@ class Options:
     """Where to write the report at the end; None: not asked for."""
     baseline: Path | None
     """Records that the run is compared with at its end."""
+    plan: Path | None
+    """What `compat plan` wrote, of which `job` is run."""
+    job: int
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -171,6 +174,8 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="keep the records of runs here. By default reports/runs.",
     )
+    add("--compat-plan", metavar="FILE", help="run one job of what `compat plan` wrote.")
+    add("--compat-job", type=int, default=0, metavar="N", help="which one. By default 0.")
     add("--compat-registry", metavar="FILE", help="the registry. By default models.yaml.")
     add(
         "--compat-twin-cache",
@@ -228,6 +233,8 @@ def read_options(config: pytest.Config) -> Options:
         records=config.rootpath / records,
         report=None if report is None else config.rootpath / _folder(report),
         baseline=_existing(get("--compat-baseline"), here, "--compat-baseline"),
+        plan=_existing(get("--compat-plan"), here, "--compat-plan"),
+        job=get("--compat-job"),
     )
 
 

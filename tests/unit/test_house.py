@@ -27,6 +27,7 @@ FLOORS = {
     "subject": 5,
     "weights": 5,
     "report": 5,
+    "cluster": 5,
     "checks": 6,
     "wrappers": 6,
     "loading": 7,
@@ -36,7 +37,18 @@ FLOORS = {
     "suite": 11,
 }
 
-LIGHT = ("outcomes", "registry", "targets", "results", "fit", "report", "checks", "plugin", "cli")
+LIGHT = (
+    "outcomes",
+    "registry",
+    "targets",
+    "results",
+    "fit",
+    "report",
+    "cluster",
+    "checks",
+    "plugin",
+    "cli",
+)
 HEAVY = ("torch", "transformers", "bitsandbytes", "accelerate", "safetensors", "peft")
 LONGEST = 320
 
