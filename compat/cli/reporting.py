@@ -16,8 +16,8 @@ from compat.report.ctrf import ctrf_json
 from compat.results.atomic import replace_text
 from compat.results.read import read_records
 from compat.results.record import PlannedRecord
-from compat.targets.selection import SelectionError
 from compat.results.visible import visible
+from compat.targets.selection import SelectionError
 
 DONE, WRONG = 0, 1
 NAMED = 50
