@@ -27,11 +27,13 @@ class Workplace:
 
     def register(self, *names: str, **facts: Any) -> None:
         """Write a registry of models that are all described as the twin."""
-        entries = [
-            entry_text(self.described.model_copy(update={"id": name, "slug": slug(name), **facts}))
-            for name in names
-        ]
-        (self.path / "models.yaml").write_text("schema: 1\nmodels:\n" + "\n".join(entries))
+        named = [{"id": name, "slug": slug(name)} | facts for name in names]
+        self.write(*(self.described.model_copy(update=update) for update in named))
+
+    def write(self, *specs: ModelSpec) -> None:
+        """Write a registry of these models."""
+        entries = "\n".join(map(entry_text, specs))
+        (self.path / "models.yaml").write_text(f"schema: 1\nmodels:\n{entries}")
 
     def pytest(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run("-m", "pytest", "-p", "no:cacheprovider", *arguments, **environment)
