@@ -118,14 +118,14 @@ def _areas(diagnosis: Diagnosis) -> Table:
     for mode in diagnosis.modes:
         table.add_column(mode, no_wrap=True)
     for area, by_mode in diagnosis.areas.items():
-        cells = (by_mode.get(mode, Area()) for mode in diagnosis.modes)
-        table.add_row(shown(area), *map(_cell, cells))
+        cells = (_cell(by_mode.get(mode), diagnosis.complete(mode)) for mode in diagnosis.modes)
+        table.add_row(shown(area), *cells)
     return table
 
 
-def _cell(area: Area) -> str:
-    if area == Area():
-        return _mark(State.WAITING)
+def _cell(area: Area | None, complete: bool) -> str:
+    if area is None:
+        return _mark(State.NOTHING if complete else State.WAITING)
     counts = [f"{_mark(area.state)} {area.passed}" if area.passed else _mark(area.state)]
     for count, word in (
         (area.wrong, "wrong"),
