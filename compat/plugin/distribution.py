@@ -205,7 +205,8 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """End with a usage error where the workers found one."""
-        self._watchdog.stop()
+        if "_watchdog" in vars(self):  # none was needed without a worker
+            self._watchdog.stop()
         if PROBLEM in self.config.stash:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
