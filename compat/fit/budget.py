@@ -14,8 +14,9 @@ QUANTIZED_MARGIN = 0.08
 """How far a prediction may be off: what the benchmarks hold it to. bitsandbytes' int8 layers pick
 out columns of large activations, and how many, the data say."""
 HOST_MARGIN = 0.25
-"""Of what comes and goes in main memory: malloc hands out pages in arenas and keeps some of them.
-Of the weights, which stay, nothing more than `FLOAT_MARGIN`."""
+"""Of what comes and goes in main memory: malloc keeps pages that were freed.
+`tests/unit/fit/test_resident_memory.py` holds it against what the system says. Of the weights,
+which stay, no more than `FLOAT_MARGIN`."""
 CUDA_CONTEXT = 600_000_000
 """What the driver, cuBLAS and the kernels take of a GPU before the first tensor is there. An
 allowance: it differs by GPU and driver, and has not been measured by this project."""

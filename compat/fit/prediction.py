@@ -64,7 +64,7 @@ class Prediction:
 
         `read`: its logits are read in float32, as the checks of this suite do.
         """
-        run = self._run(task) + self.unpacked + (self.logits if read else 0)
+        run = self._run(task) + self.unpacked + self._packed + (self.logits if read else 0)
         quantized = self.mode.traits.quantization is not None
         copies = self._copies(task)
         match self.mode.traits.offload, self.device:
@@ -87,6 +87,11 @@ class Prediction:
             # Loaded to main memory first, and written to the disk from there.
             return Needs(computing, Amount(0, self.weights_bytes + self.staged), disk=copies)
         return Needs(computing, Amount(copies, self.staged))
+
+    @property
+    def _packed(self) -> int:
+        """A copy of one weight, in the order in which a kernel for CPUs reads it."""
+        return self.module if self.device is Device.CPU else 0
 
     def _run(self, task: Task) -> int:
         return self.forward if task in (Task.FORWARD, Task.SECOND_COPY) else self.backward

@@ -48,7 +48,7 @@ def free_host_memory() -> int:
     """Main memory that this process can still take: the system's, its container's, its limit's."""
     import psutil
 
-    return max(0, min(psutil.virtual_memory().available, *_limits()))
+    return max(0, min([psutil.virtual_memory().available, *_limits()]))
 
 
 def _limits() -> Iterator[int]:
