@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env report test lint unit suite picture clean
+.PHONY: help env report faults test lint unit suite picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -22,8 +22,13 @@ env: $(STAMP)  ## create the pinned environment
 report: $(STAMP)  ## run every check on the twins of the whole registry and write reports/index.html
 	@echo "==> teaching the twins that are not in the cache yet"
 	@$(BIN)/compat twin --all --workers $(WORKERS)
+	@$(MAKE) --no-print-directory faults
 	@echo "==> running every check in every mode on $(WORKERS) workers"
 	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-report
+
+faults: $(STAMP)  ## try every fault on the check that is there for it and write reports/sick.json
+	@echo "==> trying every fault"
+	-@$(BIN)/pytest tests/sick -k the_named_check -n $(WORKERS) --quiet --fault-table reports/sick.json
 
 test: lint unit suite  ## formatting, lint, types, own tests, and one twin a family in fp32 and nf4
 
@@ -47,4 +52,4 @@ picture:  ## photograph reports/index.html for the README
 		--screenshot=docs/report.png "file://$(CURDIR)/reports/index.html" 2>/dev/null
 
 clean:  ## remove the environment and what runs have written; the twins stay in their cache
-	rm -rf $(VENV) reports/index.html reports/results.jsonl reports/SUPPORTED_MODELS.md reports/runs
+	rm -rf $(VENV) reports/index.html reports/results.jsonl reports/sick.json reports/SUPPORTED_MODELS.md reports/runs

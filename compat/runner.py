@@ -84,7 +84,8 @@ def run_check(check: Check, subject: AnySubject) -> None:
     take more memory than was free.
     """
     __tracebackhide__ = True
-    undecided = check.needs - known_capabilities(subject.spec, subject.target).keys()
+    known = known_capabilities(subject.spec, subject.target).keys()
+    undecided = check.needs - (known - set(getattr(subject, "lacks", ())))
     if undecided:
         cast("Subject | PairSubject", subject).require(*sorted(undecided))
     if subject.fit is None:

@@ -22,7 +22,6 @@ def pytest_compat_wrappers(config: pytest.Config) -> Mapping[str, WrapperFactory
 
         class Halved:
             name = "halved"
-            capabilities = frozenset()
 
             def wrap(self, model, tokenizer, **subject):
                 from compat.subject import Subject

@@ -1,7 +1,8 @@
 """The table of sick models that lies beside a report, where the tests of the checks wrote one.
 
-{"schema": 1, "faults": [{"check": "...", "fault": "...", "model": "...", "caught": true,
-                          "by_hand": false, "says": "..."}]}
+{"schema": 1, "made": "2026-01-02T03:04:05+00:00", "packages": {"torch": "..."},
+ "faults": [{"check": "...", "fault": "...", "model": "...", "caught": true, "says": "...",
+             "by_hand": false, "spared": ["..."], "alarms": []}]}
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ class Fault(BaseModel):
     fault: str
     model: str = ""
     caught: bool
-    by_hand: bool = False
+    by_hand: bool | None = None
+    """None where a check written by hand has nothing to try: a config alone."""
     says: str = ""
+    spared: tuple[str, ...] = ()
+    """Checks that had to stay green on the damaged model, and did."""
+    alarms: tuple[str, ...] = ()
+    """Checks that had to, and did not."""
 
 
 class SickTable(BaseModel):
@@ -37,15 +43,19 @@ class SickTable(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[1] = Field(alias="schema", serialization_alias="schema")
+    made: str = ""
+    """ISO 8601, UTC."""
+    packages: dict[str, str] = {}
+    """Versions of what the faults were tried with."""
     faults: tuple[Fault, ...]
 
 
 def sick_beside(folder: Path) -> tuple[SickView | None, tuple[Problem, ...]]:
-    """What lies in `folder`, or what is wrong with it."""
+    """What lies in `folder`, or what is wrong with it. Without a table the view has no models."""
     path = folder / FILE
     if not path.exists():
-        return None, ()
+        return SickView(()), ()
     try:
         table = SickTable.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -54,7 +64,13 @@ def sick_beside(folder: Path) -> tuple[SickView | None, tuple[Problem, ...]]:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         return None, (Problem(FILE, 0, f"no table of sick models: {where}: {first['msg']}"),)
-    return SickView(tuple(map(_model, table.faults))), ()
+    return SickView(tuple(map(_model, table.faults)), _tried(table)), ()
+
+
+def _tried(table: SickTable) -> str:
+    """When and with what."""
+    packages = ", ".join(f"{name} {version}" for name, version in table.packages.items())
+    return visible(f"Tried on {table.made[:10]} with {packages}.", 300) if table.made else ""
 
 
 def _model(fault: Fault) -> SickModelView:
@@ -65,4 +81,6 @@ def _model(fault: Fault) -> SickModelView:
         caught=fault.caught,
         by_hand=fault.by_hand,
         says=visible(fault.says, _SAYS_LIMIT),
+        spared=len(fault.spared),
+        alarms=visible(", ".join(fault.alarms), 200),
     )

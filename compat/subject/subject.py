@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -37,6 +37,9 @@ class Subject(AdaptableModel):
     subclasses it and overrides what differs.
     """
 
+    lacks: Collection[str] = frozenset()
+    """Capabilities that the model has and that a wrapper takes from it."""
+
     def __init__(
         self,
         *,
@@ -65,7 +68,7 @@ class Subject(AdaptableModel):
 
     def has(self, capability: str) -> bool:
         """Whether it has a capability. Raises KeyError for a name that is none."""
-        return CAPABILITIES[capability](self)
+        return capability not in self.lacks and CAPABILITIES[capability](self)
 
     def require(self, *capabilities: str) -> None:
         """Raise NotApplicable unless it has every one of `capabilities`."""

@@ -13,7 +13,6 @@ class Bare:
     """The model itself; what a wrapped model's failures are held against."""
 
     name = "bare"
-    capabilities: frozenset[str] = frozenset()
 
     def wrap(self, model: nn.Module, tokenizer: Any, **subject: Any) -> Subject:
         """A plain subject."""

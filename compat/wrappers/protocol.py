@@ -14,16 +14,13 @@ class Wrapper(Protocol):
     """Builds a subject around a loaded model, and takes it off again.
 
     Targets that differ in the wrapper alone share a load, so `unwrap` has to leave the model as
-    `wrap` found it.
+    `wrap` found it. A capability that the framework takes from a model stands in its subject's
+    `lacks`.
     """
 
     @property
     def name(self) -> str:
         """What stands in case ids: lower case, with hyphens."""
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """Capabilities that wrapped models have beyond the bare model's."""
 
     def wrap(self, model: nn.Module, tokenizer: Any, **subject: Any) -> Subject:
         """A subject around `model`; `subject` is what `Subject` takes besides."""

@@ -19,7 +19,6 @@ class Noisy:
     """Its hook on the last block mixes up the features; `unwrap` takes it off, or not."""
 
     name = "noisy"
-    capabilities = frozenset()
     tidy = True
 
     def wrap(self, model, tokenizer, **subject):
@@ -109,6 +108,17 @@ def test_a_node_id_names_its_wrapper_by_itself(project):
     result = project.run_apart(case, f"--compat-twin-cache={CACHE}")
     result.assert_outcomes(passed=1)
     assert list(project.outcomes()) == [f"{ONE}/halved/logits_finite"]
+
+
+def test_what_a_wrapper_takes_from_a_model_is_not_applicable_to_it(project, run):
+    taken = NOISY.replace("return wrapped", "wrapped.lacks = {'inputs-embeds'}; return wrapped")
+    run(taken, "bare,noisy", "-k", "embeds_equal_ids or forward_repeats")
+    assert project.outcomes() == {
+        f"{ONE}/bare/embeds_equal_ids": "passed",
+        f"{ONE}/bare/forward_repeats": "passed",
+        f"{ONE}/noisy/embeds_equal_ids": "skipped",
+        f"{ONE}/noisy/forward_repeats": "passed",
+    }
 
 
 def test_nothing_is_wrapped_that_was_not_asked_for(project):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from compat.interventions import hidden_of
 from compat.registry.spec import ModelClass
@@ -30,10 +31,10 @@ LISTS = (
 SOME_TOKENS = 4
 
 
-def caught_by_hand(subject: Any) -> bool:
-    """Whether any of the models of a subject does not get through; a config has none to try."""
+def caught_by_hand(subject: Any) -> bool | None:
+    """Whether any of the models of a subject does not get through; None for a config alone."""
     if subject.target.weights is Weights.CONFIG:
-        return False
+        return None
     try:
         return not all(_gets_through(one) for one in getattr(subject, "both", (subject,)))
     except Exception:  # whatever a damaged model raises, somebody looks at it: that is caught
@@ -47,11 +48,20 @@ def _gets_through(subject: Any) -> bool:
     inputs = {name: ids for name, ids in given.items() if name != "token_type_ids"}
     blocks = _enumerate(model)
     with torch.no_grad(), _means(blocks) as means:
-        written = model.generate(**inputs, max_new_tokens=SOME_TOKENS, do_sample=False)
+        written = model.generate(**inputs, generation_config=_settings()).sequences
     read = 1 if subject.spec.model_class is ModelClass.SEQ2SEQ else inputs["input_ids"].shape[1]
     count = len(blocks)
     usable = [means[index] for index in (count - 1, max(count - 2, 0), count // 2, 0)]
     return any(not bool(mean.isnan().any()) for mean in usable) and written.shape[1] > read
+
+
+def _settings() -> GenerationConfig:
+    return GenerationConfig(
+        max_new_tokens=SOME_TOKENS,
+        do_sample=False,
+        return_dict_in_generate=True,
+        output_hidden_states=True,
+    )
 
 
 def _enumerate(model: Any) -> list[Any]:

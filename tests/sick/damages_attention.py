@@ -8,7 +8,7 @@ import torch
 
 from compat.interventions import hidden_of, with_hidden
 from tests.sick.sickness import GPT_OSS, SLIDING, T5, sick
-from tests.sick.surgery import around_forward, attentions, change_output
+from tests.sick.surgery import around_forward, attentions, change_output, modules
 
 AGREE = "attention_implementations_agree"
 SUM = "attention_weights_sum_to_one"
@@ -32,6 +32,17 @@ def _eagerly(subject: Any, change: Any) -> None:
 def eager_scales_otherwise(subject: Any) -> None:
     """The eager implementation forgets a factor that the kernel applies."""
     _eagerly(subject, lambda _module, hidden: hidden * 1.1)
+
+
+@sick(AGREE, says="logits by eager: differs", spares={"identity_hook_is_exact"})
+def one_block_in_half_precision(subject: Any) -> None:
+    """One block computes in bfloat16, though its weights and all that it hands on are float32."""
+
+    def narrow(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            return inner(*args, **kwargs)
+
+    around_forward(modules(subject)[0], narrow)
 
 
 @sick(AGREE, says="after eager the former one is not back")

@@ -20,6 +20,7 @@ from compat.outcomes import Outcome, Stage
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.pair import pair_named
 from compat.registry.spec import ARROW, ModelSpec, Registry
+from compat.report.sick_file import Fault
 from compat.runner import run_case
 from compat.targets import Device, Kind, Target, Weights
 from compat.targets.capabilities import known_capabilities
@@ -97,10 +98,12 @@ class Finding:
     place: Place | None
     """The innermost line of a check that the exception came through."""
 
-    alarms: tuple[Alarm, ...]
-    """What checks came to that the damage should have spared and has not."""
-    by_hand: bool
-    """Whether the checks that people write by hand would have seen it."""
+    spared: tuple[str, ...] = ()
+    """Checks that were to stay green, and do."""
+    alarms: tuple[Alarm, ...] = ()
+    """Checks that were to stay green, and do not."""
+    by_hand: bool | None = None
+    """Whether checks that people write by hand would have seen it; None where they can't look."""
 
     @property
     def caught(self) -> bool:
@@ -109,6 +112,21 @@ class Finding:
             self.outcome is Outcome.FAILED
             and self.stage is Stage.CHECK
             and re.search(self.sickness.says, f"{self.exception}: {self.message}") is not None
+        )
+
+    @property
+    def row(self) -> Fault:
+        """What the report's appendix shows."""
+        sickness = self.sickness
+        return Fault(
+            check=sickness.check,
+            fault=sickness.wrong,
+            model=str(sickness.patient),
+            caught=self.caught,
+            by_hand=self.by_hand,
+            says=f"{self.exception}: {self.message}".splitlines()[0],
+            spared=self.spared,
+            alarms=tuple(alarm.check for alarm in self.alarms),
         )
 
 
@@ -142,10 +160,11 @@ class Clinic:
             target = Target(spec.id, spec.slug, patient.weights, Device.CPU, patient.mode)
             yield undo.enter_context(open_subject(target, spec, opening))
 
-    def examine(self, sickness: Sickness) -> Finding:
-        """Damage a fresh subject before anything is computed, run the named check, and the others.
+    def examine(self, sickness: Sickness, *, look_around: bool = True) -> Finding:
+        """Damage a fresh subject before anything is computed, and run the named check on it.
 
-        Those come after it on the same damaged subject.
+        `look_around` runs, after it and on the same damaged subject, what the sickness spares and
+        what people write by hand.
         """
         check = load_catalogue()[sickness.check]
         with self.admit(sickness.patient) as subject:
@@ -153,15 +172,27 @@ class Clinic:
             forget(subject)
             result = run_case(check, subject)
             error = result.exception
-            return Finding(
+            finding = Finding(
                 sickness,
                 result.outcome,
                 result.stage,
                 "" if error is None else type(error).__name__,
                 str(error or ""),
                 place_of(error),
-                tuple(alarms(sickness, subject)),
-                caught_by_hand(subject),
+            )
+            if not look_around:
+                return finding
+            around = {one.name: run_case(one, subject) for one in spared(sickness, subject)}
+            alarms = [
+                Alarm(name, f"{case.outcome}: {case.exception}")
+                for name, case in around.items()
+                if case.outcome not in (Outcome.PASSED, Outcome.SKIPPED)
+            ]
+            return replace(
+                finding,
+                spared=tuple(n for n, case in around.items() if case.outcome is Outcome.PASSED),
+                alarms=tuple(alarms),
+                by_hand=caught_by_hand(subject),
             )
 
     @cached_property
@@ -169,24 +200,15 @@ class Clinic:
         return Opening(host=this_host())
 
 
-def alarms(sickness: Sickness, subject: Any) -> Iterator[Alarm]:
-    """Run what a sickness has to spare, and say what does not stay green."""
+def spared(sickness: Sickness, subject: Any) -> Iterator[Check]:
+    """The checks that a sickness has to spare and that mean something for its patient."""
     target = subject.target
+    known = known_capabilities(subject.spec, target)
     for name in sickness.spares:
         check = load_catalogue()[name]
-        if check.kind is not target.kind or not check.applies(target.mode, target.weights):
-            continue
-        if False in known_needs(check, subject):
-            continue
-        result = run_case(check, subject)
-        if result.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
-            yield Alarm(name, f"{result.outcome}: {result.exception}")
-
-
-def known_needs(check: Check, subject: Any) -> list[bool]:
-    """What is known beforehand of each capability that a check needs."""
-    known = known_capabilities(subject.spec, subject.target)
-    return [known.get(need, True) for need in check.needs]
+        means_something = check.kind is target.kind and check.applies(target.mode, target.weights)
+        if means_something and all(known.get(need, True) for need in check.needs):
+            yield check
 
 
 @contextmanager

@@ -14,7 +14,6 @@ class Adaptive:
     """Makes a model adaptive by hooks alone; what bare passes, it passes with open gates."""
 
     name = "adaptive"
-    capabilities: frozenset[str] = frozenset()
 
     def wrap(self, model: nn.Module, tokenizer: Any, **subject: Any) -> AdaptiveSubject:
         """An adaptive subject. Raises HeadsNotFoundError where a head can't be gated."""

@@ -22,18 +22,35 @@ def write(folder: Path, *faults: dict[str, object]) -> None:
     (folder / FILE).write_text(json.dumps({"schema": 1, "faults": faults}))
 
 
-def test_without_a_file_there_is_no_appendix(tmp_path: Path) -> None:
-    assert sick_beside(tmp_path) == (None, ())
-    assert 'id="sick"' not in render_html(build_view([], registry_of()))
+def test_without_a_file_the_appendix_says_how_to_make_one(tmp_path: Path) -> None:
+    view, problems = sick_beside(tmp_path)
+    assert problems == ()
+    page = render_html(build_view([], registry_of(), sick=view))
+    assert "`make faults`" in page
+    assert "Faults by check" not in page
+
+
+def test_a_damaged_model_counts_once_by_hand_and_not_where_there_is_nothing_to_try(
+    tmp_path: Path,
+) -> None:
+    twice = FAULT | {"by_hand": True, "spared": ["loads", "blocks_found"]}
+    missed = FAULT | {"fault": "no mask", "by_hand": False, "alarms": ["loads"]}
+    config = FAULT | {"fault": "false facts", "by_hand": None}
+    write(tmp_path, twice, twice | {"check": "recites"}, missed, config)
+    view, _ = sick_beside(tmp_path)
+    assert view is not None
+    assert "4 of 4 faults" in view.sentence
+    assert "green 4 did and 1 faults showed" in view.sentence
+    assert "catch 1 of the 2 models that they can try" in view.sentence
 
 
 def test_the_appendix_says_what_was_caught_and_what_would_have_been_by_hand(tmp_path: Path) -> None:
-    write(tmp_path, FAULT, FAULT | {"fault": "no mask", "by_hand": True})
+    write(tmp_path, FAULT | {"by_hand": False}, FAULT | {"fault": "no mask", "by_hand": True})
     view, problems = sick_beside(tmp_path)
     assert view is not None
     assert problems == ()
     assert view.sentence.startswith("2 of 2 faults are caught")
-    assert view.sentence.endswith("catch 1.")
+    assert "catch 1 of the 2 models" in view.sentence
     page = render_html(build_view([], registry_of(), sick=view))
     assert "mask off by one" in page
     assert "token 3 changes logit 2" in page

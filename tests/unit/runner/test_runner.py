@@ -35,12 +35,12 @@ class FakeSubject:
         self.spec = load_registry(default_registry_path()).by_id("gpt2")
         self.target = Target("g", "g", Weights.TWIN, Device.CPU, Mode.FP32)
         self.traces = []
-        self.lacks = frozenset({"attention"})
+        self.missing = frozenset({"attention"})
         self.fit = None
 
     def require(self, *names):
         for name in names:
-            if name in self.lacks:
+            if name in self.missing:
                 raise NotApplicable(f"the model has no {name}")
 
     @contextmanager
@@ -97,8 +97,18 @@ def test_what_collection_has_judged_is_not_asked_again():
         pass
 
     subject = FakeSubject()
-    subject.lacks = frozenset({"decoder-only"})
+    subject.missing = frozenset({"decoder-only"})
     assert run_case(checked(answers, needs={"decoder-only"}), subject).outcome is Outcome.PASSED
+
+
+def test_what_a_wrapper_takes_away_is_asked_for_all_the_same():
+    def answers(subject):
+        pass
+
+    subject = FakeSubject()
+    subject.missing = subject.lacks = frozenset({"decoder-only"})
+    result = run_case(checked(answers, needs={"decoder-only"}), subject)
+    assert result.outcome is Outcome.SKIPPED
 
 
 def test_a_check_that_leaves_a_trace_has_failed_at_that_stage():
