@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 METHOD = 1
 """Grows when the same config comes to other figures: what was kept before is not read then."""
 VERSIONED = ("torch", "transformers")
+MOST_BLOCKS = 1000
+"""A config that announces more is none to be built: the deepest models have about a hundred."""
 REFUSAL = "not predictable"
 
 Stored = dict[str, Any]
@@ -53,6 +55,8 @@ class Build:
 
     def fake(self) -> FakeModel:
         """Build it on fake tensors. Raises NotPredictableError."""
+        if self.spec.blocks.count > MOST_BLOCKS:
+            raise NotPredictableError(f"it announces {self.spec.blocks.count:,} blocks")
         import torch
 
         from compat.anatomy.full_size import FakeModel

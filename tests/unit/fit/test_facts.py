@@ -54,6 +54,15 @@ def test_dtype_and_attention_have_figures_of_their_own(facts, spec_of, dtype, at
     assert other.peak > plain.peak
 
 
+def test_a_config_with_absurdly_many_blocks_is_not_built(facts, spec_of):
+    spec = spec_of("gpt2")
+    config = {**spec.config, "n_layer": 10**9}
+    blocks = spec.blocks.model_copy(update={"count": 10**9})
+    absurd = spec.model_copy(update={"config": config, "blocks": blocks})
+    with pytest.raises(NotPredictableError, match="it announces 1,000,000,000 blocks"):
+        predict(absurd, Mode.BF16, Device.CPU, facts=facts)
+
+
 def test_a_model_without_a_class_in_transformers_says_so_each_time(tmp_path, spec_of):
     for _ in range(2):
         with pytest.raises(NotPredictableError, match="no model of type chatglm"):
