@@ -14,6 +14,7 @@ from compat.registry.load import default_registry_path, load_registry
 from compat.registry.spec import BlockFacts, ModelSpec
 from compat.registry.write import add_entry, entry_text
 from compat.results.atomic import replace_text
+from compat.results.visible import visible
 from compat.weights.hub import Access, Hub, Snapshot, Wanted
 from compat.weights.hub.describe import describe_snapshot
 from compat.weights.hub.download import Listing
@@ -42,14 +43,14 @@ def add_model(name: str, registry_file: Path | None) -> int:
     load_registry(path)  # what is wrong before is not this command's doing
     model, _, revision = name.partition("@")
     wanted = Wanted(model, revision or None)
-    hub = Hub(Access(download=math.inf), announce=console.print)
+    hub = Hub(Access(download=math.inf), announce=lambda text: console.print(escape(visible(text))))
     try:
         spec = described(hub, wanted)
     except (CannotRun, NotACheckpointError) as error:
-        console.print(f"compat add: {escape(str(error))}")
+        console.print(f"compat add: {escape(visible(str(error)))}")
         return WRONG
     add_entry(path, spec, replace_text)
-    console.print(f"added to {path.name}:\n\n{escape(entry_text(spec))}")
+    console.print(f"added to {path.name}:\n\n{escape(visible(entry_text(spec)))}")
     console.print(f"`pytest -m structure -k {spec.slug}` builds it and compares every fact")
     return DONE
 

@@ -13,6 +13,7 @@ from compat.cli.fit_command import RegistryOption, fit_command
 from compat.cli.plan_command import plan_command, run_shard_command
 from compat.outcomes import Blame
 from compat.registry.load import RegistryError
+from compat.results.visible import visible
 from compat.targets.selection import SelectionError
 
 USAGE_ERROR = 2
@@ -42,7 +43,7 @@ def main() -> None:
     try:
         app()
     except (RegistryError, SelectionError) as error:
-        print(f"compat: {error}", file=sys.stderr)
+        print(f"compat: {visible(str(error))}", file=sys.stderr)
         raise SystemExit(USAGE_ERROR) from None
 
 

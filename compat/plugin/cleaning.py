@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,22 @@ def clean_logs(config: pytest.Config, redactor: Redactor) -> None:
             text = redactor.line(path.read_text(encoding="utf-8"))
             host = f"hostname={quoteattr(platform.node())}"
             replace_text(path, text.replace(host, 'hostname="HOST"'))
+
+
+class CleanWarnings:
+    """Rewrites warnings before they are summed up: a library's may quote a checkpoint."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._redactor = Redactor.here(config.rootpath)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Rewrite what says more than it should, and leave every other as it is."""
+        said = str(warning_message.message)
+        shown = visible(self._redactor.text(said))
+        if shown != said:
+            warning_message.message = shown
+        warning_message.filename = self._redactor.text(warning_message.filename)
 
 
 def _cleaned(value: Any, shown: Callable[[str], str]) -> Any:

@@ -76,10 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _add_companions(config: pytest.Config, options: Options) -> None:
+    from compat.plugin.cleaning import CleanWarnings
     from compat.plugin.cuda_guard import CudaGuard
     from compat.plugin.durations import Durations
 
     manager = config.pluginmanager
+    manager.register(CleanWarnings(config), "compat-warnings")
     durations = Durations(config)
     manager.register(CudaGuard(in_worker=hasattr(config, "workerinput")), "compat-cuda")
     if manager.has_plugin("terminalreporter"):

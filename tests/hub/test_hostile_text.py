@@ -22,12 +22,13 @@ ORDERS = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Categories of characters that a terminal or a browser obeys."""
 FOLLOWED = frozenset({"href", "src", "action", "formaction", "data"})
 OUTSPOKEN = f"""
-import sys
+import sys, warnings
 
 def test_outspoken(subject):
     evil = {EVIL!r}
     print(evil)
     print(evil, file=sys.stderr)
+    warnings.warn(evil, UserWarning)
     subject.sample(evil)
     subject.measure("name", evil)
     raise RuntimeError(evil)

@@ -39,6 +39,7 @@ def test_indiscreet(subject):
     print(everything, host)
     print(host, home, stored, file=sys.stderr)
     logging.getLogger("a library").warning("on %s as %s", host, everything["USER"])
+    warnings.warn(f"{host} {home} {stored}", UserWarning)
     subject.measure("where", str(home / "model"))
     subject.sample(f"{host} {stored} {home}")
     raise RuntimeError(f"{everything['HF_TOKEN']} {stored} in {home} on {host}")
