@@ -55,7 +55,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    from compat.plugin.options import add_options
+    from compat.plugin.declared import add_options
 
     add_options(parser)
 
