@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.loop import LIGHT_AREAS
+from benchmarks.prediction import prediction
 from benchmarks.runs import empty_folder, run_suite, timed
 
 SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
@@ -128,5 +129,6 @@ FIGURES = {
     "loads": loads,
     "overhead": overhead,
     "memory": memory,
+    "prediction": prediction,
     "registry": registry,
 }
