@@ -108,8 +108,17 @@ def test_a_torn_file_stands_in_the_way_and_says_nothing_of_the_model(folder):
     weights.write_bytes(weights.read_bytes()[:-1000])
     done = doctor(folder.parent, str(folder), "--modes", "fp32")
     assert done.returncode == 3, done.stdout
-    assert "access in fp32: a weights file is shorter than its header says" in done.stdout
-    assert "delete the file and download or build it again" in done.stdout
+    assert "model.safetensors" in done.stdout
+    assert "save or download the checkpoint again" in done.stdout
+
+
+def test_a_folder_without_a_tokenizer_is_examined_as_far_as_it_goes(folder):
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    done = doctor(folder.parent, str(folder), "--modes", "fp32")
+    assert done.returncode == 3, done.stdout
+    assert "access in fp32: mine is no complete checkpoint: it holds no tokenizer" in done.stdout
+    assert ".save_pretrained(FOLDER)" in done.stdout
     assert "It can't be examined here" in done.stdout
 
 
