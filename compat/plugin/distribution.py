@@ -165,19 +165,24 @@ class Controller:
 
     def pytest_testnodedown(self, node: WorkerController, error: object | None) -> None:
         """Note how a worker has ended."""
+        worker = node.gateway.id
+        self._gpu_of.pop(worker, None)
+        problem = getattr(node, "workeroutput", {}).get(PROBLEM_KEY)
+        if problem:
+            self.config.stash[PROBLEM] = problem
+        if error == INTERRUPTED:
+            self._interrupted.add(worker)
+        if SESSION in self.config.stash:
+            self._take_leave(node, died=bool(error))
+
+    def _take_leave(self, node: WorkerController, *, died: bool) -> None:
         from compat.plugin import last_words
         from compat.plugin.death import death_of, process_of
 
         worker = node.gateway.id
-        self._gpu_of.pop(worker, None)
         expiry = self._watchdog.forget(worker)
-        problem = getattr(node, "workeroutput", {}).get(PROBLEM_KEY)
-        if problem:
-            self.config.stash[PROBLEM] = problem
         stderr = last_words.read(self._stderr.pop(worker, None))
-        if error == INTERRUPTED:
-            self._interrupted.add(worker)
-        elif error:
+        if died and worker not in self._interrupted:
             before, process = self._killed_for_memory, process_of(node)
             self._deaths[worker] = death_of(process, expiry, stderr, before)
 
