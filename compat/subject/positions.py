@@ -79,9 +79,8 @@ def repeated_token(subject: AdaptableModel) -> Inputs:
 
 def compared(subject: AdaptableModel) -> list[Repeated]:
     """Queries and keys over a repeated token, of the attentions that can be looked into."""
-    alike, inputs = blocks_that_see_no_difference(subject), repeated_token(subject)
     with subject.queries_and_keys() as collected:
-        subject.forward(inputs)
+        alike = _read_repeated(subject)
     return [
         Repeated(site.block, *(each[0].double().cpu() for each in calls[0]))
         for site, calls in zip(subject.gate_sites, collected, strict=True)
@@ -94,9 +93,8 @@ def distance_biases(subject: AdaptableModel) -> dict[int, torch.Tensor]:
 
     (heads, distances), float64, of the last query, as far as it sees.
     """
-    alike, inputs = blocks_that_see_no_difference(subject), repeated_token(subject)
     with subject.attention_weights() as collected:
-        subject.forward(inputs)
+        alike = _read_repeated(subject)
     return {
         site.block: _bias(calls[0][0])
         for site, calls in zip(subject.gate_sites, collected, strict=True)
@@ -109,8 +107,8 @@ def _bias(weights: torch.Tensor) -> torch.Tensor:
     return last[:, :1].log() - last.log()
 
 
-def blocks_that_see_no_difference(subject: AdaptableModel) -> frozenset[int]:
-    """The blocks that are given the same hidden state at every position of a repeated token.
+def _read_repeated(subject: AdaptableModel) -> frozenset[int]:
+    """Read one token repeated; the blocks that are given the same state at every position.
 
     Where heads have sinks, or states are carried from token to token, the later ones are not.
     """
@@ -131,27 +129,32 @@ def turning(series: torch.Tensor, frequencies: torch.Tensor) -> tuple[torch.Tens
     that is turned by f is a sum of cos(f t) and sin(f t). Returns, (..., width), the index of the
     frequency that fits best and what it leaves over, as a share of the largest number.
     """
-    left = torch.stack([_left_over(series, frequency).norm(dim=-2) for frequency in frequencies])
-    least, which = left.min(dim=0)
+    least, which = _left_over(series, frequencies).min(dim=0)
     return which, least / series.norm(dim=-2).amax(-1, keepdim=True)
 
 
 def told_apart(frequencies: torch.Tensor, bound: float) -> list[int]:
     """Indices of the frequencies whose wave, over the repeated token, no other one fits."""
     waves = (frequencies * torch.arange(LENGTH, dtype=torch.float64)[:, None]).cos()
-    left = torch.stack([_left_over(waves, frequency).norm(dim=0) for frequency in frequencies])
-    left.fill_diagonal_(torch.inf)
+    left = _left_over(waves, frequencies).fill_diagonal_(torch.inf)
     apart = left.amin(0) > bound * waves.norm(dim=0)
     return [int(index) for index in apart.nonzero()]
 
 
-def _left_over(series: torch.Tensor, frequency: torch.Tensor) -> torch.Tensor:
-    """What is left of a series when its share of one frequency is taken away."""
+def _left_over(series: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
+    """How long a series, (..., length, width), is without its share of each frequency.
+
+    (frequencies, ..., width).
+    """
     time = torch.arange(series.shape[-2], dtype=series.dtype)
-    waves = torch.stack([(frequency * time).cos(), (frequency * time).sin()], dim=-1)
-    basis, _ = torch.linalg.qr(waves if float(frequency) else waves[:, :1])
-    left_over: torch.Tensor = series - basis @ (basis.mT @ series)
-    return left_over
+    angles = frequencies[:, None] * time
+    cosines = torch.nn.functional.normalize(angles.cos(), dim=-1)
+    sines = angles.sin()
+    sines = sines - (sines * cosines).sum(-1, keepdim=True) * cosines
+    basis = torch.stack([cosines, torch.nn.functional.normalize(sines, dim=-1)], dim=1)
+    shares = torch.einsum("fkl,...lw->f...kw", basis, series)
+    left: torch.Tensor = series.square().sum(-2) - shares.square().sum(-2)
+    return left.clamp(min=0).sqrt()
 
 
 def beyond_distance(repeated: Repeated) -> float:

@@ -197,6 +197,16 @@ def long_words_lost(subject: Any) -> None:
     around_method(subject.tokenizer, "decode", forget)
 
 
+@sick("text_round_trips", says="'a a' comes back as 'aa'")
+def spaces_lost_between_words(subject: Any) -> None:
+    """Words are decoded one by one and put together without what was between them."""
+    around_method(
+        subject.tokenizer,
+        "decode",
+        lambda inner, *args, **kwargs: "".join(inner(*args, **kwargs).split()),
+    )
+
+
 @sick("text_round_trips", says="comes back as '.*&.*'", weights=Weights.LOCAL)
 def decoding_escapes_html(subject: Any) -> None:
     """Decoding escapes for HTML, so that every round through the tokenizer escapes once more."""
