@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.loop import LIGHT_AREAS
+from benchmarks.page import page
 from benchmarks.prediction import prediction
 from benchmarks.runs import empty_folder, run_suite, timed
 
@@ -129,6 +130,7 @@ FIGURES = {
     "loads": loads,
     "overhead": overhead,
     "memory": memory,
+    "page": page,
     "prediction": prediction,
     "registry": registry,
 }

@@ -47,7 +47,7 @@ sheet.addEventListener("close", () => {
   const from = strip.querySelector("[aria-current]")?.hash;
   closeSheet();
   if (readAddress().at) replaceAddress(filtersNow(), "");
-  matrix.querySelector(`a[href="${CSS.escape(from ?? "").replace("\\#", "#")}"]`)?.focus();
+  matrix.querySelector(`a[href=${JSON.stringify(from ?? "")}]`)?.focus();
 });
 
 addEventListener("keydown", (event) => {

@@ -86,7 +86,7 @@ const showCase = async (article, anchor, check) => {
   if (!row) return;
   const id = `${place.dataset.target}/${check}`;
   const found = (await results()).byCase.get(id);
-  if (location.hash.includes(check) === false) return; // somebody has moved on
+  if (!location.hash.includes(check)) return; // somebody has moved on
   const cell = element("td", { colspan: "99" });
   const facts = found
     ? `${found.outcome.replaceAll("_", " ")}${found.reason && ": " + found.reason} · ${found.seconds} s · ${found.started.replace("T", " ")} UTC · environment ${found.environment}`
