@@ -123,6 +123,15 @@ def add_options(parser: pytest.Parser) -> None:
         help=f"write the report of this run at its end, by default into {DEFAULT_REPORT}/.",
     )
     add(
+        "--compat-resume",
+        nargs="?",
+        const="",
+        metavar="RECORDS",
+        help="do not run again what earlier records have settled: a case that was in order with "
+        "the same sources, registry entry, revision, libraries and hardware. By default the "
+        "records of all runs.",
+    )
+    add(
         "--compat-baseline",
         metavar="FILE",
         help="say at the end what changed since these records: a file, or a folder with *.jsonl "

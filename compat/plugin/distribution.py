@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from compat.plugin.session import SESSION, CompatSession
+from compat.plugin.settled import SETTLED_CASES, SETTLED_KEY
 from compat.plugin.stash import PROBLEM, PROBLEM_KEY
 from compat.plugin.workers import (
     GPU_ENTRIES,
@@ -167,9 +168,11 @@ class Controller:
         """Note how a worker has ended."""
         worker = node.gateway.id
         self._gpu_of.pop(worker, None)
-        problem = getattr(node, "workeroutput", {}).get(PROBLEM_KEY)
-        if problem:
-            self.config.stash[PROBLEM] = problem
+        output = getattr(node, "workeroutput", {})
+        if output.get(PROBLEM_KEY):
+            self.config.stash[PROBLEM] = output[PROBLEM_KEY]
+        if output.get(SETTLED_KEY):
+            self.config.stash[SETTLED_CASES] = output[SETTLED_KEY]
         if error == INTERRUPTED:
             self._interrupted.add(worker)
         if SESSION in self.config.stash:

@@ -15,6 +15,7 @@ from compat.plugin.case import Asked, asked_of, case_id
 from compat.plugin.exhausted import Exhausted, give_back
 from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.plugin.session import SESSION
+from compat.plugin.settled import SETTLED
 from compat.plugin.showing import show
 from compat.plugin.workers import FIRST_WORKER, bound_kernel_caches, share_machine
 from compat.runner import CaseResult, conclude, stage_reached, watched
@@ -31,7 +32,8 @@ def begin_session(session: pytest.Session) -> None:
     items = [(item, asked_of(item)) for item in session.items]
     cases = [(item, asked) for item, asked in items if asked is not None]
     compat = session.config.stash[SESSION]
-    if not cases:
+    settled = session.config.stash.get(SETTLED, None)
+    if not (cases or settled):
         return
     recorder = compat.recorder
     if not compat.workerinput:
@@ -39,6 +41,8 @@ def begin_session(session: pytest.Session) -> None:
     recorder.begin_worker()
     if compat.workerinput.get("workerid", FIRST_WORKER) == FIRST_WORKER:
         recorder.plan(cases)
+        if settled:
+            recorder.carry_over(settled)
     spread = any(spans_gpus(asked.planned.target.load_part) for _, asked in cases)
     share_machine(compat.workerinput, spread=spread)
     bound_kernel_caches()

@@ -46,6 +46,8 @@ class Options:
     """Where to write the report at the end; None: not asked for."""
     baseline: Path | None
     """Records that the run is compared with at its end."""
+    resume: Path | None
+    """Earlier records, of which what is settled is not run again."""
     plan: Path | None
     """What `compat plan` wrote, of which `job` is run."""
     job: int
@@ -92,9 +94,15 @@ def read_options(config: pytest.Config) -> Options:
         records=config.rootpath / records,
         report=None if report is None else config.rootpath / _folder(report),
         baseline=_existing(get("--compat-baseline"), here, "--compat-baseline"),
+        resume=_earlier_records(get("--compat-resume"), here, config.rootpath / records),
         plan=_existing(get("--compat-plan"), here, "--compat-plan"),
         job=get("--compat-job"),
     )
+
+
+def _earlier_records(given: str | None, here: Path, all_runs: Path) -> Path | None:
+    """What --compat-resume goes on from: where no place is named, the records of all runs."""
+    return all_runs if given == "" else _existing(given, here, "--compat-resume")
 
 
 def _existing(text: str | None, here: Path, option: str) -> Path | None:

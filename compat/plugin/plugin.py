@@ -137,6 +137,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from compat.plugin.collection import drop_empty
 
         dropped = drop_empty(items)
+        if config.stash[SESSION].options.resume is not None:
+            from compat.plugin.resume import drop_settled
+
+            dropped += drop_settled(config.stash[SESSION], items)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
 
@@ -212,6 +216,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None]:
     """Free what an interruption has left loaded, end the records, and write the report."""
+    from compat.plugin.settled import SETTLED_CASES, SETTLED_KEY
+
+    settled = session.config.stash.get(SETTLED_CASES, 0)
+    if settled and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = exitstatus = pytest.ExitCode.OK  # all of it has been settled before
     try:
         if SESSION in session.config.stash:
             from compat.plugin.execution import end_session
@@ -219,6 +228,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
             end_session(session.config, exitstatus)
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput[PROBLEM_KEY] = session.config.stash.get(PROBLEM, None)
+            session.config.workeroutput[SETTLED_KEY] = settled
     finally:
         yield
     if SESSION in session.config.stash and not hasattr(session.config, "workerinput"):

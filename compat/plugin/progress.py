@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compat.plugin.session import SESSION
+from compat.plugin.settled import SETTLED_CASES
 from compat.plugin.tally import RunTally, TargetTally
 from compat.plugin.terminal import say
 from compat.results.duration import duration
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from compat.plugin.durations import Durations
 
+RESUME = "--compat-resume"
 TARGETS_BEFORE_AN_ESTIMATE = 3
 SECONDS_WORTH_TELLING = 20
 
@@ -117,14 +119,21 @@ class Progress:
             return float(self._complete), float(len(self._targets) - self._complete)
         return done, sum(expected(load, tally.expected - tally.done) for load, tally in tallies)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what it all came to, and where it is written."""
-        if not self._run.outcomes:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
+        """Say what it all came to, where it is written, and how to go on."""
+        settled = self.config.stash.get(SETTLED_CASES, 0)
+        if not (self._run.outcomes or settled):
             return
         terminalreporter.section("compat", "-")
+        if settled:
+            terminalreporter.line(f"settled by earlier records, and not run again: {settled} cases")
         for line in self._run.lines():
             terminalreporter.line(line)
         session = self.config.stash.get(SESSION, None)
         if session is not None:
             for line in session.files_in_words():
                 terminalreporter.line(line)
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            terminalreporter.line("to go on where this stopped: the same command with " + RESUME)

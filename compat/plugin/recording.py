@@ -14,6 +14,7 @@ import pytest
 
 from compat import __version__
 from compat.outcomes import Outcome, Stage
+from compat.plugin.basis import bases_of
 from compat.plugin.case import OWN_AREA, Asked, area_of, case_id
 from compat.results.environment import environment_record
 from compat.results.record import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from compat.checks.registry import Catalogue
     from compat.plugin.named_models import NamedModels
     from compat.plugin.options import Options
+    from compat.plugin.settled import Settled
     from compat.targets.devices import Host
 
 TRACE_FRAMES = 6
@@ -129,7 +131,15 @@ class Recorder:
             case = case_id(item, asked)
             cases[case.target].append(case.check)
         planned = {target: tuple(checks) for target, checks in cases.items()}
-        self.writer.write(PlannedRecord(**self._origin, cases=planned))
+        bases = bases_of({asked.planned for _, asked in items}, self._session.catalogue)
+        self.writer.write(PlannedRecord(**self._origin, cases=planned, bases=bases))
+
+    def carry_over(self, settled: Settled) -> None:
+        """Write what earlier runs have settled, as it stands: this run's records are then whole."""
+        for environment in settled.environments:
+            self.writer.write(environment)
+        for case in settled.cases:
+            self.writer.write(case)
 
     def begin(self, item: pytest.Item, asked: Asked, stage: Stage) -> None:
         """Write that a case has begun: if nothing follows, the process has died in it."""

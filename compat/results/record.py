@@ -71,6 +71,10 @@ class PlannedRecord(Recorded):
 
     kind: Literal["planned"] = "planned"
     cases: dict[str, tuple[str, ...]] = Field(description="target id -> check names")
+    bases: dict[str, str] = Field(
+        default_factory=dict,
+        description="target id -> hash of the sources and registry entry its results rest on",
+    )
 
 
 class CaseStartRecord(Recorded):
