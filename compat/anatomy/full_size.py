@@ -56,7 +56,7 @@ class FakeModel:
         self._has_encoder = bool(getattr(config, "is_encoder_decoder", False))
         self._scans = False
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        with self._mode:
+        with self._mode, _quietly():
             self._model = build_fake(
                 model_class,
                 config,
@@ -130,6 +130,7 @@ class FakeModel:
         limit = MOST_OPERATIONS if bounded and not backward else None
         with ExitStack() as stack:
             stack.enter_context(self._mode)
+            stack.enter_context(_quietly())
             inputs = {name: torch.zeros(batch, length).long() for name in self._inputs()}
             stack.enter_context(torch.set_grad_enabled(backward))
             stack.enter_context(_gradient_at_embeddings(self._model, enabled=backward))
@@ -188,6 +189,17 @@ def _gradient_at_embeddings(model: nn.Module, *, enabled: bool) -> Iterator[None
             if isinstance(module, nn.Embedding):
                 undo.callback(module.register_forward_hook(_ask_for_gradient).remove)
         yield
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep back what transformers has to say of a model that nobody is going to use."""
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
 
 
 def _ask_for_gradient(_module: nn.Module, _arguments: Any, output: Tensor) -> Tensor:
