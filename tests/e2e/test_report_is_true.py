@@ -200,7 +200,8 @@ def commands(made: Made) -> Iterator[tuple[Outcome, str, str]]:
         case = next(case for case in made.cases.values() if case.outcome is outcome)
         target = case.case.rpartition("/")[0]
         anchor = next(key for key, value in made.page.targets.items() if value == target)
-        panel = made.html.partition(f'id="{anchor}"')[2].partition("</details>")[0]
+        rest = made.html.partition(f'id="{anchor}"')[2]
+        panel = re.split('<details class="(?:target|fold)', rest)[0]
         offered = re.findall(r'<p class="reproduce"><code>(.*?)</code>', panel)
         texts = [unescape(text).replace("CHECK", case.check) for text in offered]
         (command,) = {text for text in texts if text.endswith(f"-{case.check}]'")}
