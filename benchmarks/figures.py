@@ -13,6 +13,7 @@ from benchmarks.loop import LIGHT_AREAS
 from benchmarks.page import page
 from benchmarks.prediction import prediction
 from benchmarks.runs import empty_folder, run_suite, timed
+from benchmarks.scale import planning
 
 SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
 """One twin a family in two modes: what `make test` runs."""
@@ -131,6 +132,7 @@ FIGURES = {
     "overhead": overhead,
     "memory": memory,
     "page": page,
+    "planning": planning,
     "prediction": prediction,
     "registry": registry,
 }
