@@ -11,6 +11,7 @@ import typer
 
 from compat.cli.fit_command import RegistryOption, fit_command
 from compat.cli.plan_command import plan_command, run_shard_command
+from compat.cli.ray_command import OptionalAddress, run_command
 from compat.outcomes import Blame
 from compat.registry.load import RegistryError
 from compat.results.visible import visible
@@ -33,9 +34,9 @@ app = typer.Typer(
 
 app.command("fit")(fit_command)
 app.command("plan")(plan_command)
-app.command(
-    "run-shard", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)(run_shard_command)
+TO_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command("run-shard", context_settings=TO_PYTEST)(run_shard_command)
+app.command("run", cls=OptionalAddress, context_settings=TO_PYTEST)(run_command)
 
 
 def main() -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from compat.cluster.plan import Job, Plan, PlanFileError, read_plan
+from compat.cluster.plan import PlanFileError, read_plan
+from compat.cluster.shard import command
 from compat.targets.selection import SelectionError
 
 INDEX_VARIABLES = ("COMPAT_SHARD", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX")
 """Where a job finds its number: given by hand or a workflow, by Slurm, by Kubernetes."""
-SUITE = ("--pyargs", "compat.suite")
 
 
 def run_shard(plan_file: Path, index: int | None, arguments: Sequence[str]) -> int:
@@ -28,19 +27,6 @@ def run_shard(plan_file: Path, index: int | None, arguments: Sequence[str]) -> i
         raise SelectionError(str(error)) from None
     print(f"compat run-shard: job {job.index}: {len(job.targets)} targets", flush=True)
     return subprocess.call(command(plan_file, plan, job, arguments))
-
-
-def command(plan_file: Path, plan: Plan, job: Job, arguments: Sequence[str]) -> list[str]:
-    """The pytest that does it. Which targets they are stands in the plan, not on a line of it."""
-    chosen = plan.chosen
-    narrowing = [("-m", chosen.mark), ("-k", chosen.keyword)]
-    return [
-        *(sys.executable, "-m", "pytest", *SUITE),
-        *(f"--compat-plan={plan_file}", f"--compat-job={job.index}"),
-        f"--compat-wrapper={chosen.wrappers}",
-        *(part for pair in narrowing if pair[1] for part in pair),
-        *arguments,
-    ]
 
 
 def index_of(environment: Mapping[str, str]) -> int:

@@ -32,6 +32,13 @@ class Job(Planned):
     targets: tuple[str, ...] = Field(description="slug-weights-device-mode, as in node ids")
 
 
+class PlannedMachine(Planned):
+    """A kind of machine that jobs are for."""
+
+    label: str
+    gpus: tuple[int, ...] = Field(description="bytes of each")
+
+
 class Unplaced(Planned):
     """A target that no kind of machine is large enough for, and why."""
 
@@ -57,6 +64,7 @@ class Plan(Planned):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     chosen: Chosen = Chosen()
+    machines: tuple[PlannedMachine, ...] = ()
     jobs: tuple[Job, ...]
     unplaced: tuple[Unplaced, ...] = ()
 
@@ -66,6 +74,15 @@ class Plan(Planned):
             if job.index == index:
                 return job
         raise PlanFileError(f"there is no job {index}; the plan has {len(self.jobs)}, from 0")
+
+    def gpus_of(self, job: Job) -> int:
+        """How many GPUs the machine of a job has. Raises PlanFileError where nobody has said."""
+        for machine in self.machines:
+            if machine.label == job.machine:
+                return len(machine.gpus)
+        raise PlanFileError(
+            f"the plan does not say what {job.machine} is: make it anew with `compat plan`"
+        )
 
     @property
     def balance(self) -> float:

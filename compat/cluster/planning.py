@@ -10,7 +10,7 @@ from functools import partial
 from compat.cluster.expected import Durations
 from compat.cluster.machine import Machine
 from compat.cluster.packing import Work, pack
-from compat.cluster.plan import Chosen, Plan, Unplaced
+from compat.cluster.plan import Chosen, Plan, PlannedMachine, Unplaced
 from compat.fit.facts import Facts
 from compat.fit.judge import Fitting
 from compat.fit.room import Room
@@ -60,6 +60,9 @@ def make_plan(
             works.append(Work(load, machine.label, seconds))
     return Plan(
         chosen=chosen,
+        machines=tuple(
+            PlannedMachine(label=machine.label, gpus=machine.room.gpus) for machine in machines
+        ),
         jobs=pack(works, wish.most, wish.aim),
         unplaced=tuple(unplaced),
     )
