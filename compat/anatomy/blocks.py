@@ -30,6 +30,11 @@ class Stack:
         """Class name of the blocks; several are joined by `+` in order of appearance."""
         return "+".join(dict.fromkeys(type(block).__name__ for block in self.blocks))
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the blocks hold."""
+        return sum(parameter.numel() for block in self.blocks for parameter in block.parameters())
+
     def block_path(self, index: int) -> str:
         """Path of one block."""
         return f"{self.path}.{index}"
@@ -77,7 +82,7 @@ def find_stacks(
         decoders = [stack for stack in decoders if stack.path != encoder_stack.path]
     if not decoders:
         raise BlocksNotFoundError(_explain("decoder", decoder, ran))
-    decoder_stack = max(decoders, key=_parameters)
+    decoder_stack = max(decoders, key=lambda stack: stack.parameters)
     vision_stack = None if vision is None else _idle_stack(model, vision, decoder_stack, trace)
     return decoder_stack, encoder_stack, vision_stack
 
@@ -95,11 +100,7 @@ def _idle_stack(model: nn.Module, length: int, decoder: Stack, trace: Trace) -> 
     ]
     if not idle:
         raise BlocksNotFoundError(f"no idle module list of the {length} announced vision blocks")
-    return max(idle, key=_parameters)
-
-
-def _parameters(stack: Stack) -> int:
-    return sum(parameter.numel() for block in stack.blocks for parameter in block.parameters())
+    return max(idle, key=lambda stack: stack.parameters)
 
 
 def _explain(kind: str, announced: int, ran: tuple[Stack, ...]) -> str:

@@ -91,11 +91,7 @@ def _outermost_lists(model: nn.Module) -> list[Stack]:
 def _largest(stacks: list[Stack], length: int | None) -> Stack | None:
     """The stack of `length` blocks that holds most parameters."""
     of_length = [stack for stack in stacks if len(stack.blocks) == length]
-    return max(of_length, key=_parameters, default=None)
-
-
-def _parameters(stack: Stack) -> int:
-    return sum(parameter.numel() for block in stack.blocks for parameter in block.parameters())
+    return max(of_length, key=lambda stack: stack.parameters, default=None)
 
 
 def _path_of(model: nn.Module, part: nn.Module) -> str:

@@ -1,6 +1,6 @@
 """Calibration: what prompts come to at the blocks, alone, in a batch and while they are continued.
 
-The probe and the variances test the capture and nothing else: random weights pass them too.
+The probe tests the capture and nothing else: random weights pass it too.
 """
 
 from __future__ import annotations

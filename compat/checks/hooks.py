@@ -144,10 +144,11 @@ def _slope(subject: Subject, block: int, direction: Tensor, labels: Tensor) -> f
 @check(Area.HOOKS)
 def usable_block_found(subject: Subject) -> None:
     """A block whose states are finite is found: the last, second-last, middle or first."""
+    from compat.subject.calibration import usable_blocks
+
     blocks = subject.run.blocks
-    count = len(blocks)
     broken = [i for i, block in enumerate(blocks) if not bool(block.isfinite().all())]
-    candidates = list(dict.fromkeys((count - 1, max(count - 2, 0), count // 2, 0)))
+    candidates = list(usable_blocks(len(blocks)))
     usable = next((index for index in candidates if index not in broken), None)
     subject.measure("blocks_with_nan", ", ".join(map(str, broken)) or "none")
     assert usable is not None, f"blocks {candidates} all hold NaN or infinity"

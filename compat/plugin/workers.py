@@ -62,10 +62,10 @@ def workers_worth(config: pytest.Config) -> int | None:
     ours = named or (config.rootpath / REGISTRY).is_file()
     if not ours or AUTO in os.environ or config.option.numprocesses != "auto":
         return None
-    from compat.targets.devices import this_host
+    from compat.targets.devices import this_host, usable_cores
 
     host = this_host()
-    return len(host.gpus) if host.gpu_usable else max(1, _cores() // 2)
+    return len(host.gpus) if host.gpu_usable else max(1, usable_cores() // 2)
 
 
 def share_machine(workerinput: Mapping[str, Any], *, spread: bool = False) -> None:
@@ -107,15 +107,11 @@ def _share_cores(workers: int) -> None:
     """
     if workers < 2 or THREADS in os.environ:
         return
-    share = max(1, _cores() // workers)
+    from compat.targets.devices import usable_cores
+
+    share = max(1, usable_cores() // workers)
     os.environ[THREADS] = str(share)
     # torch reads the variable when it is imported. Where a conftest has done that already:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(share)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -98,14 +98,15 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, int] | N
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == part:
-                return value, _line(key)
+                return value, line_of(key)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         item = node.value[part]
-        return item, _line(item)
+        return item, line_of(item)
     return None
 
 
-def _line(node: yaml.Node) -> int:
+def line_of(node: yaml.Node) -> int:
+    """The line of the file that a node begins on, counted from 1."""
     line: int = node.start_mark.line
     return line + 1
 
@@ -140,7 +141,7 @@ class _Builder:
             elif key in lines:
                 self._refuse(key_node, f"duplicate key {key!r}: it is on line {lines[key]} too")
             else:
-                lines[key] = _line(key_node)
+                lines[key] = line_of(key_node)
                 values[key] = self.build(value_node)
         return values
 
@@ -159,4 +160,4 @@ class _Builder:
             return self._refuse(node, f"{node.value!r} is not what its tag says: {error}")
 
     def _refuse(self, node: yaml.Node, text: str) -> None:
-        self.problems.append(Problem(_line(node), text))
+        self.problems.append(Problem(line_of(node), text))

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from compat.registry.document import Loader
+from compat.registry.document import Loader, line_of
 from compat.registry.load import RegistryError, parse_registry
 from compat.registry.spec import ARROW, KnownFailure
 from compat.registry.write import last_line
@@ -32,7 +32,7 @@ def without_rows(text: str, lines: Collection[int], name: str = "models.yaml") -
     for key, rows in _row_lists(text):
         found = [row for row in rows.value if row.start_mark.line + 1 in wanted]
         if found and rows.flow_style:
-            raise RegistryError(f"{name}:{_line(rows)}: a list on one line is changed by hand")
+            raise RegistryError(f"{name}:{line_of(rows)}: a list on one line is changed by hand")
         wanted -= {row.start_mark.line + 1 for row in found}
         emptied = len(found) == len(rows.value)
         for first, last in [(row.start_mark.line, last_line(row)) for row in found]:
@@ -99,7 +99,7 @@ def _place(
     keys = {key.value: (key, value) for key, value in entry.value}
     if entry.flow_style or (KEY in keys and keys[KEY][1].flow_style):
         raise RegistryError(
-            f"{name}:{_line(entry)}: an entry or list on one line is changed by hand"
+            f"{name}:{line_of(entry)}: an entry or list on one line is changed by hand"
         )
     column = entry.start_mark.column
     if KEY in keys:
@@ -155,8 +155,3 @@ def _row_lists(text: str) -> Iterator[tuple[yaml.Node, yaml.SequenceNode]]:
 def _top(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     root = yaml.compose(text, Loader=Loader)
     return root.value if isinstance(root, yaml.MappingNode) else []
-
-
-def _line(node: yaml.Node) -> int:
-    line: int = node.start_mark.line
-    return line + 1

@@ -111,7 +111,7 @@ def this_host(environment: Mapping[str, str] = os.environ) -> Host:
         cpu=model,
         cpu_flags=flags,
         memory=psutil.virtual_memory().total,
-        cores=_usable_cores(),
+        cores=usable_cores(),
         packages=dict(_installed(RECORDED_PACKAGES)),
     )
 
@@ -249,7 +249,8 @@ def _cpu(cpuinfo: Path) -> tuple[str, tuple[str, ...]]:
     return facts.get("model name") or platform.machine(), flags
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
