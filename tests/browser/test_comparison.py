@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from compat.report.comparison import comparison_view
 from compat.report.comparison_html import comparison_html
 from compat.results.compare import compare
 from tests.browser.conftest import Reader, old_records, records
+
+Axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="pip install '.[dev]'"
+).Axe
 
 PHONE = {"viewport": {"width": 390, "height": 844}}
 

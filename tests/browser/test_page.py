@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import Reader, shown_models
 from tests.unit.report.records import CHECKS
+
+Axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="pip install '.[dev]'"
+).Axe
 
 PHONE = {"viewport": {"width": 390, "height": 844}}
 ROCKET = "#t-rocket-7b-twin-cpu-nf4"

@@ -50,6 +50,8 @@ LIGHT = (
     "cli",
 )
 HEAVY = ("torch", "transformers", "bitsandbytes", "accelerate", "safetensors", "peft")
+EXTRAS = ("playwright", "axe_playwright_python", "ray")
+"""What `pip install -e .` does not bring along."""
 LONGEST = 320
 
 
@@ -132,3 +134,11 @@ def test_a_light_room_imports_nothing_heavy(room):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("tests/**/*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_tests_are_collected_without_extras(path):
+    packages = {module.partition(".")[0] for module in imports(path, lazy=False)}
+    assert not packages & set(EXTRAS)
