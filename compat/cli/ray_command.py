@@ -61,7 +61,9 @@ def run_command(
             "--compat-records", metavar="DIR", help="Where the records of all jobs come to."
         ),
     ] = RECORDS,
-    cpus: Annotated[int, typer.Option("--cpus", min=1, help="CPUs of Ray's that a job takes.")] = 1,
+    cpus: Annotated[
+        int, typer.Option("--cpus", min=1, help="Of a job, and threads it computes in.")
+    ] = 1,
 ) -> None:
     """Run all jobs of a plan on a Ray cluster. Whatever else is given goes to pytest.
 
@@ -85,8 +87,7 @@ def run_on_ray(
         demands = {job.index: Demand.of(plan, job, cpus) for job in plan.jobs}
     except PlanFileError as error:
         raise SelectionError(str(error)) from None
-    folder = str(Path.cwd())
-    tasks = [Task(plan, job.index, folder, tuple(arguments)) for job in plan.jobs]
+    tasks = [Task.of(plan, job, Path.cwd(), arguments) for job in plan.jobs]
     try:
         with connected(address) as ray:
             ends = Dispatch(ray, demands, records, _say).run(tasks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +17,9 @@ from compat.cluster.ray_task import GRACE_SECONDS, Ended, Piece, Task, run_job
 INSTALL = "python -m pip install 'ray>=2.60,<3'"
 AUTO = "auto"
 """The cluster that RAY_ADDRESS names, or that this machine is a node of."""
+ADDRESS = "RAY_ADDRESS"
 CLIENT = "ray://"
+ANSWER_SECONDS = 10.0
 MOST_ATTEMPTS = 2
 LOOK_SECONDS = 2.0
 """How often it is looked whether the nodes are still there."""
@@ -53,22 +57,37 @@ def connected(address: str) -> Iterator[Any]:
         import ray
     except ImportError:
         raise ClusterError(f"Ray is not installed: {INSTALL}") from None
-    if address.startswith(CLIENT):
-        raise ClusterError(
-            "Ray's client can't hand on records as they come: run this on a node of the cluster, "
-            "with its HOST:PORT or no address at all"
-        )
+    if address == AUTO:
+        address = os.environ.get(ADDRESS) or AUTO
+    if address != AUTO:
+        _require_answer(address)
     try:
         ray.init(address=address, logging_level="warning")
     except (ConnectionError, RuntimeError, ValueError) as error:  # whatever was wrong with it
+        why = str(error).partition("\n")[0]
         raise ClusterError(
-            f"no Ray cluster at {address}: {error}; `ray start --head --resources='{{...}}'` "
-            "starts one"
+            f"no Ray cluster to be had ({address}): {why} `ray start --head` starts one."
         ) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise ClusterError where nobody listens: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if address.startswith(CLIENT):
+        raise ClusterError(
+            "Ray's client can't hand on records as they come: run this on a node of the cluster, "
+            "with its HOST:PORT or no address at all"
+        )
+    if not (host and port.isdecimal()):
+        raise ClusterError(f"{address!r} is no HOST:PORT of a Ray cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no Ray cluster answers at {address}: {error}") from None
 
 
 @dataclass
@@ -82,12 +101,23 @@ class Dispatch:
     say: Callable[[str], None]
     ends: dict[int, JobEnd] = field(default_factory=dict)
     """By the job's index."""
+    _remote: Any = field(init=False)
     _running: dict[Any, _Attempt] = field(default_factory=dict)
     """By Ray's generator of its pieces."""
     _files: dict[int, set[str]] = field(default_factory=dict)
     """Files of records that a job has written."""
     _looked: float = 0.0
     """When the nodes were last asked for, by the monotonic clock."""
+
+    def __post_init__(self) -> None:
+        # A process is used for one job: what a job leaves behind is not the next one's trouble.
+        # Ray's own retries would send pieces again that have come already.
+        self._remote = self.ray.remote(
+            max_calls=1,
+            max_retries=0,
+            num_returns="streaming",
+            scheduling_strategy="SPREAD",
+        )(run_job)
 
     def run(self, tasks: Sequence[Task]) -> dict[int, JobEnd]:
         """Run all of them. Raises ClusterError, before any is submitted, where one has no node."""
@@ -111,20 +141,13 @@ class Dispatch:
 
     def _submit(self, task: Task, number: int) -> None:
         demand = self.demands[task.index]
-        # A process is used for one job: what a job leaves behind is not the next one's trouble.
-        # Ray's own retries would send pieces again that have come already.
-        remote = self.ray.remote(
+        remote = self._remote.options(
+            name=f"job {task.index}",
             num_cpus=demand.cpus,
             num_gpus=demand.gpus,
             resources={demand.machine: 1},
-            max_calls=1,
-            max_retries=0,
-            num_returns="streaming",
-            scheduling_strategy="SPREAD",
-        )(run_job)
-        self._running[remote.options(name=f"job {task.index}").remote(task)] = _Attempt(
-            task, number
         )
+        self._running[remote.remote(task)] = _Attempt(task, number)
 
     def _receive(self, seconds: float) -> None:
         """Wait for the next piece of any job, and take one of each that has some."""

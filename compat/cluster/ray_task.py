@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from compat.cluster.plan import Plan, write_plan
+from compat.cluster.plan import Job, Plan, write_plan
 from compat.cluster.shard import command
 
 LARGEST = 64 * 1024
@@ -39,6 +39,12 @@ class Task:
     """Of pytest."""
     earlier: Mapping[str, bytes] = field(default_factory=dict)
     """Records of an attempt that was cut short, by file: what they settle is not run again."""
+
+    @classmethod
+    def of(cls, plan: Plan, job: Job, folder: Path, arguments: Sequence[str]) -> Task:
+        """A job of a plan; of the plan only what is about this job travels."""
+        own = plan.model_copy(update={"jobs": (job,), "unplaced": ()})
+        return cls(own, job.index, str(folder), tuple(arguments))
 
 
 @dataclass(frozen=True)

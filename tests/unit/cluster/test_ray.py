@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -77,8 +78,15 @@ def test_the_tail_of_records_is_read_once_in_pieces_that_ray_sends_at_once(tmp_p
     assert not list(tail.pieces())
 
 
+def test_of_a_large_plan_only_the_own_job_travels(tmp_path):
+    other = JOB.model_copy(update={"index": 1})
+    task = Task.of(Plan(jobs=(JOB, other)), other, tmp_path, ["-q"])
+    assert task.plan.jobs == (other,)
+    assert task.plan.job(task.index) == other
+
+
 def test_a_node_without_the_folder_says_so(tmp_path):
-    task = Task(Plan(jobs=(JOB,)), 0, str(tmp_path / "elsewhere"))
+    task = Task.of(Plan(jobs=(JOB,)), JOB, tmp_path / "elsewhere", [])
     with pytest.raises(NotADirectoryError, match="share it among the nodes"):
         next(run_job(task))
 
@@ -87,6 +95,22 @@ def test_without_ray_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match="not installed: python -m pip install 'ray"):
         connected("auto").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("ray://head:10001", "run this on a node of the cluster"),
+        ("head", "is no HOST:PORT"),
+        ("127.0.0.1:99999", "no Ray cluster answers at"),
+    ],
+)
+@pytest.mark.parametrize("given", ["--ray", "RAY_ADDRESS"])
+def test_an_address_where_no_cluster_is_is_refused_at_once(address, message, given, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    monkeypatch.setenv("RAY_ADDRESS", address if given == "RAY_ADDRESS" else "other:1")
+    with pytest.raises(ClusterError, match=message):
+        connected(address if given == "--ray" else "auto").__enter__()
 
 
 def test_it_names_the_versions_that_the_extra_asks_for():
