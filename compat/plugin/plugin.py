@@ -85,9 +85,12 @@ def _add_companions(config: pytest.Config, options: Options) -> None:
     durations = Durations(config)
     manager.register(CudaGuard(in_worker=hasattr(config, "workerinput")), "compat-cuda")
     if manager.has_plugin("terminalreporter"):
+        from compat.plugin.live import Live
         from compat.plugin.progress import Progress
 
-        manager.register(Progress(config, durations), "compat-progress")
+        progress = Progress(config, durations)
+        manager.register(progress, "compat-progress")
+        manager.register(Live(config, progress), "compat-live")
     if not hasattr(config, "workerinput"):
         manager.register(durations, "compat-durations")
         if manager.has_plugin("xdist"):

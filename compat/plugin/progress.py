@@ -11,7 +11,7 @@ import pytest
 
 from compat.plugin.session import SESSION
 from compat.plugin.settled import SETTLED_CASES
-from compat.plugin.tally import RunTally, TargetTally
+from compat.plugin.tally import RunTally, Standing, TargetTally
 from compat.plugin.terminal import say
 from compat.results.duration import duration
 from compat.targets.nodepart import load_of
@@ -37,11 +37,23 @@ class Progress:
         self._run = RunTally()
         self._complete = 0
         self._began = time.monotonic()
+        self._ends: float | None = None
 
     @property
     def _by_target(self) -> bool:
         """Whether lines stand for targets; with -v and -q pytest's own way stands."""
         return bool(self.config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) == 0)
+
+    @property
+    def standing(self) -> Standing:
+        """How far the run has come; may be asked from another thread."""
+        return Standing(
+            targets=len(self._targets),
+            complete=self._complete,
+            failing=self._run.failing,
+            began=self._began,
+            ends=self._ends,
+        )
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn which targets there are."""
@@ -87,28 +99,27 @@ class Progress:
         tally.add(record)
         if tally.complete:
             self._complete += 1
+            left = self._seconds_left()
+            self._ends = None if left is None else time.monotonic() + left
             if self._by_target:
-                self._print(load, CaseId.parse(record["case"]), tally)
+                self._print(load, CaseId.parse(record["case"]), tally, in_words(left))
 
-    def _print(self, load: str, case: CaseId, tally: TargetTally) -> None:
+    def _print(self, load: str, case: CaseId, tally: TargetTally, left: str) -> None:
         kind = f"{case.weights}-{case.device}-{case.mode}"
         slug = load.removesuffix(f"-{kind}")
         place = f"[{self._complete}/{len(self._targets)}]"
         wrapper = "" if case.wrapper == BARE else f" {case.wrapper}"
         line = f"{place} {slug} {case.weights} {case.device} {case.mode}{wrapper}  {tally}"
-        left = self._time_left()
         say(self.config, f"{line}  {left}" if left else line, alarming=tally.failed)
 
-    def _time_left(self) -> str:
+    def _seconds_left(self) -> float | None:
+        """The time left; None before anything can be said about it."""
         if self._complete < TARGETS_BEFORE_AN_ESTIMATE:
-            return ""
+            return None
         done, left = self._work()
         # What earlier runs took tells targets from each other; how fast this machine is with so
         # many workers, the present run tells.
-        seconds = (time.monotonic() - self._began) * left / done
-        if seconds < SECONDS_WORTH_TELLING:
-            return ""
-        return f"about {duration(seconds)} left"
+        return (time.monotonic() - self._began) * left / done
 
     def _work(self) -> tuple[float, float]:
         """What is done and what is left: in seconds of earlier runs, without any in targets."""
@@ -137,3 +148,10 @@ class Progress:
                 terminalreporter.line(line)
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             terminalreporter.line("to go on where this stopped: the same command with " + RESUME)
+
+
+def in_words(seconds_left: float | None) -> str:
+    """The time left, where it is worth telling."""
+    if seconds_left is None or seconds_left < SECONDS_WORTH_TELLING:
+        return ""
+    return f"about {duration(seconds_left)} left"

@@ -100,6 +100,11 @@ class RunTally:
         if outcome == Outcome.KNOWN_FAILURE and expectation is not None:
             self.known[expectation["blame"], expectation["reason"]] += 1
 
+    @property
+    def failing(self) -> int:
+        """How many cases fail the run."""
+        return sum(self.outcomes[outcome] for outcome in FAILING)
+
     def lines(self) -> Iterator[str]:
         """What there is to say at the end of a run, line by line."""
         total = self.outcomes.total()
@@ -117,3 +122,17 @@ class RunTally:
             yield f"not applicable: {inapplicable}"
         for count, text, action in blocked:
             yield f"not run here: {count} because {text}; {action}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run has come."""
+
+    targets: int
+    complete: int = 0
+    failing: int = 0
+    """Cases that fail the run."""
+    began: float = 0.0
+    """On the monotonic clock."""
+    ends: float | None = None
+    """When it will probably end, on the same clock; None where nothing is known of that."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import pytest
 
 from compat.results.visible import visible
 
+if TYPE_CHECKING:
+    from compat.plugin.screen import Screen
+
 STDERR = 2
+SCREEN: pytest.StashKey[Screen] = pytest.StashKey()
+"""What pytest's reporter writes to while a suite runs."""
 
 
 def say_from_worker(config: pytest.Config, worker: str, line: str) -> None:
@@ -26,6 +32,10 @@ def say(config: pytest.Config, line: str, *, alarming: bool = False) -> None:
     """Write a line, whatever pytest is capturing just now; nothing where there is no terminal."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
+        return
+    screen = config.stash.get(SCREEN, None)
+    if screen is not None:
+        screen.line(reporter._tw.markup(visible(line), red=alarming))
         return
     capture = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():

@@ -8,7 +8,7 @@ import pytest
 
 from compat.plugin import progress
 from compat.plugin.durations import KEY, Durations
-from compat.plugin.progress import Progress
+from compat.plugin.progress import Progress, in_words
 
 LOADS = [f"gpt2-twin-cpu-{mode}" for mode in ("fp32", "bf16", "fp16", "int8")]
 
@@ -23,7 +23,7 @@ def said_after_three(monkeypatch, past):
     for load in LOADS[:3]:
         followed._targets[load].outcomes["passed"] = 2
         followed._complete += 1
-    return followed._time_left()
+    return in_words(followed._seconds_left())
 
 
 @pytest.mark.parametrize(
