@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 Capability = Callable[["AdaptableModel"], bool]
 
 
+class UnknownCapabilityError(LookupError):
+    """A check needs what is no capability; the message says which there are."""
+
+
+def capability_named(name: str) -> Capability:
+    """What decides whether a subject has it. Raises UnknownCapabilityError for a name of none."""
+    try:
+        return CAPABILITIES[name]
+    except KeyError:
+        there_are = ", ".join(sorted(CAPABILITIES))
+        raise UnknownCapabilityError(f"no capability {name!r}; there are {there_are}") from None
+
+
 def decoder_only(subject: AdaptableModel) -> bool:
     """One stack of blocks that reads the prompt and writes on."""
     return not subject.has_encoder

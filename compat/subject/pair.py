@@ -77,7 +77,7 @@ class PairSubject(Notes):
     def has(self, capability: str) -> bool:
         """Whether the pair has a capability: both models, or the one that it is asked of.
 
-        Raises KeyError for a name that is none.
+        Raises UnknownCapabilityError for a name of none.
         """
         asked = (self.receiver,) if capability in OF_THE_RECEIVER else self.both
         return all(end.has(capability) for end in asked)

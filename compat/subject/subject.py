@@ -18,7 +18,7 @@ from compat.results.record import Measures
 from compat.subject.adaptable import AdaptableModel
 from compat.subject.attention import ReportedAttention, read_attention
 from compat.subject.calibration import Calibration, MeanActivation, calibrate, first_usable
-from compat.subject.capabilities import CAPABILITIES
+from compat.subject.capabilities import capability_named
 from compat.subject.images import image_inputs
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.memory import MeasuredMemory, forward_of, measure, predict
@@ -67,8 +67,8 @@ class Subject(AdaptableModel):
     # What it has
 
     def has(self, capability: str) -> bool:
-        """Whether it has a capability. Raises KeyError for a name that is none."""
-        return capability not in self.lacks and CAPABILITIES[capability](self)
+        """Whether it has a capability. Raises UnknownCapabilityError for a name of none."""
+        return capability not in self.lacks and capability_named(capability)(self)
 
     def require(self, *capabilities: str) -> None:
         """Raise NotApplicable unless it has every one of `capabilities`."""

@@ -26,6 +26,10 @@ class NotPristineError(AssertionError):
     pass
 
 
+class UnknownCapabilityError(LookupError):
+    """Told by its name, as the real one is: that one's module imports torch."""
+
+
 class TwinNotTaughtError(RuntimeError):
     pass
 
@@ -201,6 +205,10 @@ def test_a_promise_of_memory_says_nothing_of_other_failures():
 
 def test_a_twin_that_was_not_taught_is_the_suites_error():
     assert conclude(TwinNotTaughtError("loss 3"), Stage.WEIGHTS).outcome is Outcome.ERROR
+
+
+def test_a_check_that_needs_what_is_no_capability_is_the_suites_error():
+    assert conclude(UnknownCapabilityError("no such"), Stage.CHECK).outcome is Outcome.ERROR
 
 
 def test_an_unlisted_exception_while_loading_is_a_failure():

@@ -7,7 +7,11 @@ import pytest
 
 from compat.checks.registry import load_catalogue
 from compat.registry.spec import ModelClass
-from compat.subject.capabilities import CAPABILITIES
+from compat.subject.capabilities import (
+    CAPABILITIES,
+    UnknownCapabilityError,
+    capability_named,
+)
 from compat.targets import Mode, Shape
 from compat.targets.capabilities import known_capabilities
 
@@ -72,6 +76,11 @@ def test_a_capability_is_seen_where_it_is(capability: str, with_it: Any, without
     judge = CAPABILITIES[capability]
     assert judge(with_it) is True
     assert judge(without_it) is False
+
+
+def test_a_name_of_no_capability_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownCapabilityError, match=r"'inputs-embed'; there are .*inputs-embeds"):
+        capability_named("inputs-embed")
 
 
 def test_every_capability_that_a_check_needs_is_known_somewhere() -> None:
