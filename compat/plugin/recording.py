@@ -202,7 +202,7 @@ class Recorder:
             measures=result.measures,
             started=start.started,
             seconds=seconds_since(start.started),
-            reproduce=self._reproduce(node_id),
+            reproduce=self._reproduce(node_id, "--compat-isolate"),
         )
         self.writer.write(record)
         return in_brief(record)
@@ -274,14 +274,14 @@ class Recorder:
             trace=self.redactor.text("".join(trace.format(chain=False))),
         )
 
-    def _reproduce(self, node_id: str) -> str:
+    def _reproduce(self, node_id: str, *first: str) -> str:
         given = self._session.options
         options = [f"--compat-model {shlex.quote(str(folder))}" for folder in given.folders]
         names = self._session.named.not_in_registry
         options += [f"--compat-model {shlex.quote(name)}" for name in names]
         pairs = (*given.request.pairs, *(map(str, pair) for pair in given.folder_pairs))
         options += [f"--compat-pair {shlex.join(pair)}" for pair in pairs]
-        command = " ".join(["pytest", _address(node_id), *options])
+        command = " ".join(["pytest", *first, _address(node_id), *options])
         return self.redactor.text(command)
 
 

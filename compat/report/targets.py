@@ -170,9 +170,12 @@ def largest(cases: Iterable[CaseRecord], name: str) -> float | None:
     return max(values, default=None)
 
 
+DEADLY = (Outcome.CRASHED, Outcome.TIMEOUT)
+
+
 def reproduce_template(cases: Iterable[CaseRecord]) -> str:
-    """The command of any case, with CHECK in place of its check."""
-    for case in cases:
+    """The command of any case, with CHECK in place of its check; one that died has its own."""
+    for case in sorted(cases, key=lambda one: one.outcome in DEADLY):
         before, found, after = case.reproduce.rpartition(case.check)
         if found:
             return f"{before}{PLACEHOLDER}{after}"
