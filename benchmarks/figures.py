@@ -11,12 +11,10 @@ from typing import Any
 
 from benchmarks.loop import LIGHT_AREAS
 from benchmarks.page import page
+from benchmarks.parallel import isolation, speedup
 from benchmarks.prediction import prediction
-from benchmarks.runs import empty_folder, run_suite, timed
+from benchmarks.runs import SMALL, empty_folder, run_suite, timed
 from benchmarks.scale import planning
-
-SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
-"""One twin a family in two modes: what `make test` runs."""
 
 Figures = dict[str, Any]
 
@@ -128,6 +126,7 @@ def memory() -> Figures:
 
 FIGURES = {
     "collection": collection,
+    "isolation": isolation,
     "loads": loads,
     "overhead": overhead,
     "memory": memory,
@@ -135,4 +134,5 @@ FIGURES = {
     "planning": planning,
     "prediction": prediction,
     "registry": registry,
+    "speedup": speedup,
 }

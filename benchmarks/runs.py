@@ -16,6 +16,8 @@ from compat.results.read import read_records
 from compat.results.record import CaseRecord, JobEndRecord, Record
 
 ROOT = Path(__file__).resolve().parents[1]
+SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
+"""One twin a family in two modes: what `make test` runs."""
 
 
 @dataclass(frozen=True)
