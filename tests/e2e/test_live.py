@@ -129,8 +129,9 @@ def test_colours_are_left_out_where_nobody_wants_them(waiting):
     assert b"\x1b[36m" not in terminal.seen
 
 
-def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_how_to_go_on(waiting):
-    with shown(waiting) as terminal:
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_how_to_go_on(waiting, workers):
+    with shown(waiting, workers) as terminal:
         terminal.wait_for("check hooks_fire")
         terminal.interrupt()
         final = terminal.finish()
