@@ -109,9 +109,9 @@ class Screen(io.TextIOBase):
         if not self._below or self._drawn:
             return
         count = len(self._below)
-        self._file.write(DOWN * count + UP.format(count) + SAVE)
-        self._file.writelines(f"\r\n{line}" for line in self._below)
-        self._file.write(RESTORE)
+        lines = "".join(f"\r\n{line}" for line in self._below)
+        # At one stroke: whatever is written apart is seen apart, and flickers.
+        self._file.write(f"{DOWN * count}{UP.format(count)}{SAVE}{lines}{RESTORE}")
         self._drawn = True
 
 
