@@ -236,8 +236,7 @@ class Recorder:
             reason=self._reason(result),
             expectation=_expectation(result),
             failure=self._failure(result),
-            measures=self._measures(result)
-            | {"resident_bytes": psutil.Process().memory_info().rss},
+            measures=self._measures(result) | {"resident_bytes": self._process.memory_info().rss},
             sample=None if result.sample is None else self.redactor.text(result.sample),
             started=case.start.started,
             seconds=round(time.perf_counter() - case.began, 6),
