@@ -87,6 +87,7 @@ def run_on_ray(
         demands = {job.index: Demand.of(plan, job, cpus) for job in plan.jobs}
     except PlanFileError as error:
         raise SelectionError(str(error)) from None
+    report = f"compat report {records} --plan {plan_file}"
     tasks = [Task.of(plan, job, Path.cwd(), arguments) for job in plan.jobs]
     try:
         with connected(address) as ray:
@@ -94,10 +95,11 @@ def run_on_ray(
     except ClusterError as error:
         raise SelectionError(str(error)) from None
     except KeyboardInterrupt:
-        _say(f"interrupted; its records are kept: compat report {records} --plan {plan_file}")
+        _say(f"interrupted; what was recorded is kept: {report}")
         return INTERRUPTED
     except OSError as error:
         raise SelectionError(f"{records} can't be written: {error.strerror}") from None
+    _say(f"all jobs have ended: {report}")
     return _status(ends.values())
 
 

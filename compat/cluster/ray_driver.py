@@ -165,13 +165,13 @@ class Dispatch:
             piece = self.ray.get(next(generator))
         except StopIteration:
             del self._running[generator]
-            self._conclude(attempt)
+            self._conclude(attempt, "it ended without saying how")
         except errors.RayTaskError as error:  # raised by `run_job`: it would be again
             del self._running[generator]
             self._end(attempt, JobEnd(why=str(error.cause)))
         except errors.RayError as error:  # the worker or its node has died
             del self._running[generator]
-            self._retry(attempt, type(error).__name__)
+            self._conclude(attempt, type(error).__name__)
         else:
             if isinstance(piece, Ended):
                 attempt.ended = piece
@@ -188,9 +188,10 @@ class Dispatch:
         with path.open("ab") as file:
             file.write(piece.content)
 
-    def _conclude(self, attempt: _Attempt) -> None:
+    def _conclude(self, attempt: _Attempt, if_cut_short: str) -> None:
+        """Take what pytest ended with; what came to no end, or to a violent one, goes on."""
         if attempt.ended is None:
-            self._retry(attempt, "it ended without saying how")
+            self._retry(attempt, if_cut_short)
         elif attempt.ended.status < 0:
             self._retry(attempt, f"pytest was killed by signal {-attempt.ended.status}")
         else:

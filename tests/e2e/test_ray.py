@@ -181,9 +181,9 @@ def test_of_a_node_that_dies_nothing_recorded_is_lost_nor_run_again(head, nodes,
         until(lambda: executed(waiting)[f"{GPT2}/answers"])
         head.remove_node(node, allow_graceful=False)
         until(lambda: "goes on in a fresh worker" in said(waiting))
+        until(lambda: gone(pytest_there))
         let_go(waiting)
         assert running.wait(PATIENCE) == 0, said(waiting)
-    assert gone(pytest_there)
     assert executed(waiting) == EACH_ONCE
     assert waiting.loads() == {"gpt2-twin-cpu-fp32": 2, "llama-3.2-1b-twin-cpu-fp32": 1}
     assert not missing_jobs(records(waiting))
