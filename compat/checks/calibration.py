@@ -98,6 +98,8 @@ def ten_prompts_calibrate_every_block(subject: Subject) -> None:
             f"block {index}: two prompts have means that are {distance:.1e} of their length apart"
         )
     subject.measure("smallest_distance", smallest)
+    variances = [float(means.double().var(dim=0).mean()) for means in calibration.blocks]
+    subject.measure("mean_variance_by_block", variances)
     for number in (0, len(CALIBRATION) - 1):
         alone = subject.calibrate(*subject.read([CALIBRATION[number]]))
         for index, (own, batch) in enumerate(zip(alone.blocks, calibration.blocks, strict=True)):
