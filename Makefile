@@ -37,7 +37,9 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@# Actions are named by their tags: all of them are GitHub's own.
+	@$(BIN)/jactionlint --profile default --ignore unpinned-uses --shellcheck $(BIN)/shellcheck
+	@$(BIN)/shellcheck .ci/run docs/slurm.sh
 
 unit: $(STAMP)
 	@echo "==> the project's own tests"
