@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ for package in (compat.plugin, compat.cli):
 HERE = Path(__file__).parent
 MODELS = ("openai-community/gpt2", "meta-llama/Llama-3.2-1B")
 SUITE = "from compat.suite import test_check\n"
+SECONDS_TO_GIVE_UP = 240
+"""After so long a run hangs, on a busy machine too."""
 
 
 @dataclass
@@ -67,9 +70,10 @@ class Project:
         """The same, with pytest's cache."""
         return self.pytester.runpytest_inprocess(*arguments)
 
-    def run_apart(self, *arguments: str) -> pytest.RunResult:
-        """Run pytest in a process of its own."""
-        return self.pytester.runpytest_subprocess(*arguments, timeout=60)
+    def run_apart(self, *arguments: str, through: Sequence[str] = ()) -> pytest.RunResult:
+        """Run pytest in a process of its own, which `through` may start."""
+        command = (*through, sys.executable, "-m", "pytest", *arguments)
+        return self.pytester.run(*command, timeout=SECONDS_TO_GIVE_UP)
 
     def loads(self) -> Counter[str]:
         """How often the fake loader has loaded each target."""

@@ -117,9 +117,12 @@ def open_fake(planned, session):
     if target.weights is Weights.HUB:
         with in_stage(Stage.WEIGHTS):
             raise CannotRun(Reason(ReasonCode.NOT_DOWNLOADED, "not downloaded", "download it"))
+    if verb in FAULTS and "download" in verb:
+        with in_stage(Stage.WEIGHTS):
+            FAULTS[verb]()
     with (HERE / "loads.log").open("a") as log:
         log.write(f"{target.node_part}\n")
-    if verb in FAULTS:
+    if verb in FAULTS and "download" not in verb:
         with in_stage(Stage.LOAD):
             FAULTS[verb]()
     if verb == "broken":

@@ -16,8 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import pyte
+import pytest
+
+pyte = pytest.importorskip("pyte", reason="pip install '.[dev]'")
 
 LINES, COLUMNS = 30, 110
 PATIENCE = 60.0
@@ -31,9 +34,7 @@ class Terminal:
     process: subprocess.Popen[bytes]
     handle: int
     seen: bytes = b""
-    screen: pyte.HistoryScreen = field(
-        default_factory=lambda: pyte.HistoryScreen(COLUMNS, LINES, history=1000)
-    )
+    screen: Any = field(default_factory=lambda: pyte.HistoryScreen(COLUMNS, LINES, history=1000))
 
     def __post_init__(self) -> None:
         self._stream = pyte.ByteStream(self.screen)

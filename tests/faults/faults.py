@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-FLAG = Path(__file__).with_name("has-died")
+HERE = Path(__file__).parent
+MOST_BYTES = 2_000_000_000
+"""What is taken of a machine whose limit does not hold."""
 
 
 def kill():
@@ -45,6 +47,10 @@ def hang():
         time.sleep(60)
 
 
+def hang_in_the_download():
+    hang()
+
+
 def hang_with_the_lock():
     library = ctypes.PyDLL(None)  # whose calls, unlike those of CDLL, keep the interpreter's lock
     while True:
@@ -63,10 +69,23 @@ def die_and_leave_a_child():
     kill()
 
 
-def kill_once():
-    if not FLAG.exists():
-        FLAG.touch()
-        kill()
+def take_all_memory():
+    taken = []
+    while sum(map(len, taken)) < MOST_BYTES:
+        taken.append(b"x" * 10_000_000)
+    raise AssertionError(f"there was no end to it: {MOST_BYTES / 1e9:g} GB")
+
+
+def once(fault):
+    """What goes well the next time, in another process."""
+
+    def fails_first():
+        flag = HERE / f"once-{fault.__name__}"
+        if not flag.exists():
+            flag.touch()
+            fault()
+
+    return fails_first
 
 
 def break_cuda():
@@ -88,6 +107,9 @@ FAULTS = {
     "hang with the lock": hang_with_the_lock,
     "freeze": freeze,
     "die and leave a child": die_and_leave_a_child,
-    "kill once": kill_once,
+    "take all memory": take_all_memory,
+    "kill once": once(kill),
+    "hang once": once(hang),
+    "hang once in the download": once(hang_in_the_download),
     "break cuda": break_cuda,
 }

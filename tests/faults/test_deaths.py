@@ -6,58 +6,94 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from compat.outcomes import Outcome, Stage
+from compat.results.merge import crashed_cases
+from compat.results.read import read_records
 from tests.e2e.conftest import Project
 from tests.e2e.conftest import project as project  # a fixture
+from tests.faults.memory_group import memory_group
 
 CASES = 26
 TARGET = "gpt2-twin-cpu-bf16"
 VICTIM = "openai-community/gpt2/twin/cpu/bf16/bare/answers"
 WAYS_TO_RUN = {"isolated": ("--compat-isolate",), "-n1": ("-n", "1"), "-n2": ("-n", "2")}
 EVERY_WAY = pytest.mark.parametrize("how", WAYS_TO_RUN.values(), ids=WAYS_TO_RUN)
+ALONE_OR_NOT = pytest.mark.parametrize("how", [WAYS_TO_RUN["isolated"], WAYS_TO_RUN["-n2"]])
 
-SECONDS = 5
-"""The deadline of hanging checks. A healthy one takes milliseconds, on a busy machine too."""
-DEADLINE = ("--compat-deadline", f"check={SECONDS}")
+SECONDS = 3
+"""The deadline of whatever hangs. What is healthy takes milliseconds, on a busy machine too."""
+ROOM = 300_000_000
+"""Memory for a run and its workers, which take a third of it, in bytes."""
+DEADLINES = ("--compat-deadline", f"weights={SECONDS},load={SECONDS},check={SECONDS}")
 CHILD_LIVES = 40
 OVER = f"was ended: its deadline of {SECONDS} s was over"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a check does to its process, and what must be known of it afterwards."""
+    """What happens to the process of a twin, and what must be known of it afterwards."""
 
-    name: str
+    verb: str
     mode: str
-    """Of the GPT-2 twin whose check does it."""
     message: str
+    slug: str = "gpt2"
+    in_check: bool = True
+    """Whether a check does it; else it is the opening of the target."""
     outcome: str = "crashed"
+    stage: str = "check"
     signal: str | None = None
     line: str = ""
     """What is among the last lines of its standard error."""
+    loads: int = 2
 
     @property
     def target(self) -> str:
-        return f"gpt2-twin-cpu-{self.mode}"
+        return f"{self.slug}-twin-cpu-{self.mode}"
 
     @property
     def case(self) -> str:
-        return f"openai-community/gpt2/twin/cpu/{self.mode}/bare/answers"
+        return f"{MODELS[self.slug]}/twin/cpu/{self.mode}/bare/answers"
+
+    @property
+    def behaviour(self) -> dict[str, str]:
+        return {f"{self.target}-answers" if self.in_check else self.target: self.verb}
 
 
-DEATHS = (
+def hang(verb: str, mode: str, **known: Any) -> Fault:
+    return Fault(verb, mode, OVER, "llama-3.2-1b", outcome="timeout", **known)
+
+
+MODELS = {"gpt2": "openai-community/gpt2", "llama-3.2-1b": "meta-llama/Llama-3.2-1B"}
+FAULTS = (
     Fault("kill", "fp32", "was killed by SIGKILL", signal="SIGKILL"),
     Fault("exit quietly", "bf16", "ended with exit status 0"),
     Fault("segfault", "fp16", "was killed by SIGSEGV", signal="SIGSEGV", line="in segfault"),
     Fault("overflow the stack", "int8", "was killed by SIGSEGV", signal="SIGSEGV", line="in again"),
     Fault("abort with a word", "nf4", "was killed by SIGABRT", signal="SIGABRT", line="bad_alloc"),
-)
-HANGS = (
-    Fault("hang", "fp32", OVER, "timeout", line="in hang"),
-    Fault("hang with the lock", "bf16", OVER, "timeout", line="in hang_with_the_lock"),
-    Fault("freeze", "fp16", OVER, "timeout"),
+    Fault(
+        "kill once",
+        "disk-offload",
+        "was killed by SIGKILL",
+        in_check=False,
+        stage="load",
+        signal="SIGKILL",
+    ),
+    hang("hang", "fp32", line="in hang"),
+    hang("hang with the lock", "bf16", line="in hang_with_the_lock"),
+    hang("freeze", "fp16"),
+    hang("hang once", "int8", in_check=False, stage="load", line="in hang"),
+    hang(
+        "hang once in the download",
+        "nf4",
+        in_check=False,
+        stage="weights",
+        line="in hang_in_the_download",
+        loads=1,
+    ),
 )
 FIVE_CHECKS = '''
 from compat.checks.registry import check
@@ -90,28 +126,45 @@ def victims(doomed, *cases):
     return died
 
 
-@pytest.mark.parametrize(
-    ("how", "faults"),
-    [
-        pytest.param(WAYS_TO_RUN["isolated"], DEATHS, id="isolated-deaths"),
-        pytest.param(WAYS_TO_RUN["-n1"], DEATHS, id="n1-deaths"),
-        pytest.param(WAYS_TO_RUN["-n2"], DEATHS, id="n2-deaths"),
-        pytest.param(WAYS_TO_RUN["isolated"], HANGS, id="isolated-hangs"),
-        pytest.param(WAYS_TO_RUN["-n2"], HANGS, id="n2-hangs"),
-    ],
-)
-def test_each_costs_the_case_that_did_it_and_one_reload(doomed, how, faults):
-    doomed.behave(**{f"{fault.target}-answers": fault.name for fault in faults})
-    result = doomed.run_apart(*how, *DEADLINE)
-    result.assert_outcomes(passed=CASES - len(faults), failed=len(faults))
-    for fault, died in zip(faults, victims(doomed, *[f.case for f in faults]), strict=True):
-        assert (died["outcome"], died["stage"]) == (fault.outcome, "check")
+@EVERY_WAY
+def test_each_costs_the_case_that_did_it_and_one_reload(doomed, how):
+    doomed.behave(**{where: verb for fault in FAULTS for where, verb in fault.behaviour.items()})
+    result = doomed.run_apart(*how, *DEADLINES)
+    result.assert_outcomes(passed=CASES - len(FAULTS), failed=len(FAULTS))
+    for fault, died in zip(FAULTS, victims(doomed, *[f.case for f in FAULTS]), strict=True):
+        assert (died["outcome"], died["stage"]) == (fault.outcome, fault.stage)
         assert died["measures"].get("signal") == fault.signal
         assert died["measures"]["peak_resident_bytes"] > 10e6
         assert fault.message in died["failure"]["message"]
         assert fault.line in died["failure"].get("trace", "")
-        assert doomed.loads()[fault.target] == 2
-    assert doomed.loads().total() == len(doomed.loads()) + len(faults)
+        assert doomed.loads()[fault.target] == fault.loads
+    reloads = sum(fault.loads - 1 for fault in FAULTS)
+    assert doomed.loads().total() == len(doomed.loads()) + reloads
+
+
+@ALONE_OR_NOT
+def test_a_process_that_the_kernel_ends_for_want_of_memory_says_so(doomed, how):
+    doomed.behave(**{f"{TARGET}-answers": "take all memory"})
+    with memory_group(ROOM) as through:
+        result = doomed.run_apart(*how, through=through)
+    result.assert_outcomes(passed=CASES - 1, failed=1)
+    (died,) = victims(doomed, VICTIM)
+    assert (died["outcome"], died["stage"]) == ("crashed", "check")
+    assert "was killed by SIGKILL: the kernel ran out of memory" in died["failure"]["message"]
+    assert ROOM / 4 < died["measures"]["peak_resident_bytes"] <= ROOM
+    assert doomed.loads().total() == len(doomed.loads()) + 1
+
+
+def test_without_a_child_the_run_ends_and_its_records_say_where_and_go_on(doomed):
+    doomed.behave(**{f"{TARGET}-answers": "kill once"})
+    doomed.run_apart("-n", "0")
+    (crash,) = crashed_cases(read_records(doomed.path / "reports" / "runs").records)
+    assert (crash.case, crash.outcome, crash.stage) == (VICTIM, Outcome.CRASHED, Stage.CHECK)
+    ran = len(doomed.records())
+    result = doomed.run_apart("-n", "0", "--compat-resume")
+    result.assert_outcomes(passed=CASES - ran)
+    assert set(doomed.outcomes().values()) == {"passed"}
+    assert len(doomed.outcomes()) == CASES
 
 
 def test_the_last_words_of_a_process_are_kept_as_plain_text_without_secrets(doomed):
@@ -126,24 +179,20 @@ def test_the_last_words_of_a_process_are_kept_as_plain_text_without_secrets(doom
     assert not list(doomed.path.rglob("*.stderr"))
 
 
-@EVERY_WAY
-def test_a_load_that_kills_its_process_costs_that_case_alone(doomed, how):
-    doomed.behave(**{TARGET: "kill once"})
-    doomed.run_apart(*how).assert_outcomes(passed=CASES - 1, failed=1)
-    assert victims(doomed, VICTIM)[0]["stage"] == "load"
-
-
-def test_a_load_that_hangs_is_told_from_a_check_that_does(doomed):
-    doomed.behave(**{TARGET: "hang"})
-    doomed.run_apart("--compat-isolate", "-k", TARGET, "--compat-deadline", "load=2")
-    assert {(one["outcome"], one["stage"]) for one in doomed.records()} == {("timeout", "load")}
-
-
-def test_a_models_own_deadline_is_in_the_registry(doomed):
-    doomed.registry(gpt2={"deadlines": {"check": SECONDS}})
-    doomed.behave(**{f"{TARGET}-answers": "hang"})
+@pytest.mark.parametrize(
+    ("stage", "behaviour"),
+    [
+        ("weights", {TARGET: "hang once in the download"}),
+        ("load", {TARGET: "hang once"}),
+        ("check", {f"{TARGET}-answers": "hang"}),
+    ],
+)
+def test_a_models_own_deadline_of_a_stage_is_in_the_registry(doomed, stage, behaviour):
+    doomed.registry(gpt2={"deadlines": {stage: SECONDS}})
+    doomed.behave(**behaviour)
     doomed.run_apart("--compat-isolate", "-k", "gpt2").assert_outcomes(passed=12, failed=1)
-    assert doomed.outcomes()[VICTIM] == "timeout"
+    (late,) = [record for record in doomed.records() if record["outcome"] != "passed"]
+    assert (late["case"], late["outcome"], late["stage"]) == (VICTIM, "timeout", stage)
 
 
 @pytest.mark.parametrize("given", ["check", "check=0", "teardown=3", "load=soon"])
@@ -153,7 +202,7 @@ def test_a_deadline_that_is_none_says_what_one_is(doomed, given):
     result.stderr.fnmatch_lines([f"ERROR: --compat-deadline: '{given}' is not STAGE=SECONDS, *"])
 
 
-@EVERY_WAY
+@ALONE_OR_NOT
 def test_a_target_that_kills_its_third_worker_is_not_loaded_again(doomed, how):
     doomed.pytester.makepyfile(test_suite=FIVE_CHECKS)
     doomed.behave(**{TARGET: "kill"})

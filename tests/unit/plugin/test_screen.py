@@ -6,10 +6,11 @@ import os
 import pty
 from concurrent.futures import ThreadPoolExecutor
 
-import pyte
 import pytest
 
 from compat.plugin.screen import Screen
+
+pyte = pytest.importorskip("pyte", reason="pip install '.[dev]'")
 
 
 @pytest.fixture
