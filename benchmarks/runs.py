@@ -19,6 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
 """One twin a family in two modes: what `make test` runs."""
 
+BYTECODE = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "bytecode"),
+}
+"""Modules are compiled once, as on most machines and in the Makefile, whatever is set here."""
+
 
 @dataclass(frozen=True)
 class SuiteRun:
@@ -63,7 +69,7 @@ def timed(command: Sequence[str], **environment: str) -> tuple[float, int, str]:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **BYTECODE, **environment},
         capture_output=True,
         text=True,
         check=False,

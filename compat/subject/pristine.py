@@ -20,7 +20,8 @@ class NotPristineError(AssertionError):
 class Snapshot:
     """The state that a check must leave as it found it."""
 
-    hooks: tuple[tuple[str, int], ...]
+    hooks: tuple[tuple[str, tuple[int, ...]], ...]
+    """(path, ids of its hooks) of every module."""
     versions: tuple[tuple[str, int, int], ...]
     """(name, identity, version counter) of every parameter and buffer that is in memory.
 
@@ -33,26 +34,28 @@ class Snapshot:
     @classmethod
     def of(cls, model: nn.Module) -> Snapshot:
         """Take the state of a model in one walk over it; costs no tensor operation."""
-        hooks: list[tuple[str, int]] = []
+        hooks: list[tuple[str, tuple[int, ...]]] = []
         versions: list[tuple[str, int, int]] = []
         training, gradients, frozen = set(), set(), set()
         seen: set[int] = set()
-        for path, module in model.named_modules():
-            hooks.append((path, _hooks(module)))
-            if module.training:
-                training.add(path)
-            for key, tensor in chain(module._parameters.items(), module._buffers.items()):
-                if tensor is None or id(tensor) in seen:
-                    continue
-                seen.add(id(tensor))
-                name = f"{path}.{key}" if path else key
-                if not tensor.is_meta:
-                    versions.append((name, id(tensor), tensor._version))
-                if isinstance(tensor, nn.Parameter):
-                    if tensor.grad is not None:
-                        gradients.add(name)
-                    if not tensor.requires_grad:
-                        frozen.add(name)
+        # bitsandbytes' tensors are of a class that has every look at an attribute go through Python.
+        with torch._C.DisableTorchFunctionSubclass():
+            for path, module in model.named_modules():
+                hooks.append((path, _hooks(module)))
+                if module.training:
+                    training.add(path)
+                for key, tensor in chain(module._parameters.items(), module._buffers.items()):
+                    if tensor is None or id(tensor) in seen:
+                        continue
+                    seen.add(id(tensor))
+                    name = f"{path}.{key}" if path else key
+                    if not tensor.is_meta:
+                        versions.append((name, id(tensor), tensor._version))
+                    if isinstance(tensor, nn.Parameter):
+                        if tensor.grad is not None:
+                            gradients.add(name)
+                        if not tensor.requires_grad:
+                            frozen.add(name)
         return cls(
             tuple(hooks),
             tuple(versions),
@@ -66,7 +69,7 @@ class Snapshot:
         traces: list[str] = []
         if now.hooks != self.hooks:
             before = dict(self.hooks)
-            left = [name or "model" for name, n in now.hooks if n != before.get(name, 0)]
+            left = [name or "model" for name, ids in now.hooks if ids != before.get(name, ())]
             traces.append(f"hooks on {_some(left)}")
         if now.versions != self.versions:
             written = sorted({name for name, *_ in set(self.versions) ^ set(now.versions)})
@@ -106,16 +109,18 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     return chain(model.named_parameters(), model.named_buffers())
 
 
-def _hooks(module: nn.Module) -> int:
-    return sum(
-        not _reports_hidden_states(hook)
-        for hooks in (
-            module._forward_hooks,
-            module._forward_pre_hooks,
-            module._backward_hooks,
-            module._backward_pre_hooks,
-        )
-        for hook in hooks.values()
+def _hooks(module: nn.Module) -> tuple[int, ...]:
+    """What torch tells a module's hooks by; each hook that is added gets a number of its own."""
+    kinds = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    if not any(kinds):
+        return ()
+    return tuple(
+        id_ for hooks in kinds for id_, hook in hooks.items() if not _reports_hidden_states(hook)
     )
 
 

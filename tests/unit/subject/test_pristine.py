@@ -74,6 +74,15 @@ def test_a_hook_that_was_removed_is_no_trace(model: nn.Module) -> None:
     before.require_equal(Snapshot.of(model))
 
 
+def test_a_hook_in_the_place_of_another_is_a_trace(model: nn.Module) -> None:
+    ours = model[0].register_forward_hook(print)
+    before = Snapshot.of(model)
+    ours.remove()
+    model[0].register_forward_hook(print)
+    with pytest.raises(NotPristineError, match="hooks on 0"):
+        before.require_equal(Snapshot.of(model))
+
+
 def test_offloaded_weights_may_be_replaced_by_other_empty_ones() -> None:
     model = nn.Linear(4, 4, device="meta")
     before = Snapshot.of(model)
