@@ -38,7 +38,7 @@ class Snapshot:
         versions: list[tuple[str, int, int]] = []
         training, gradients, frozen = set(), set(), set()
         seen: set[int] = set()
-        # bitsandbytes' tensors are of a class that has every look at an attribute go through Python.
+        # Every look at an attribute of bitsandbytes' tensors would go through Python.
         with torch._C.DisableTorchFunctionSubclass():
             for path, module in model.named_modules():
                 hooks.append((path, _hooks(module)))
