@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,10 @@ import torch
 from torch import Tensor, nn
 
 _FROZEN: ContextVar[bool] = ContextVar("older objects are left uncollected", default=False)
+_COLLECTED: ContextVar[float | None] = ContextVar("all objects were last collected", default=None)
+"""When, on the monotonic clock; None before the first load."""
+SECONDS_BETWEEN_FULL_COLLECTIONS = 20.0
+"""One takes a sixth of a second once torch and transformers are there: a hundredth of the time."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,15 @@ def older_objects_uncollected() -> Iterator[None]:
     """Leave what exists already out of garbage collections until the context ends.
 
     torch and transformers make half a million objects that never die, and walking them costs more
-    than loading a small model. Nothing happens inside another such context.
+    than loading a small model. Nothing happens inside another such context. What became garbage
+    among them is collected at the end of one of these contexts, every now and then: once unfrozen
+    it is old to Python, which walks its old objects the less often the more there are.
     """
     if _FROZEN.get():  # `gc.get_freeze_count` would walk those objects to count them
         yield
         return
+    if _COLLECTED.get() is None:
+        _COLLECTED.set(time.monotonic())
     gc.freeze()
     _FROZEN.set(True)
     try:
@@ -71,6 +80,14 @@ def older_objects_uncollected() -> Iterator[None]:
     finally:
         _FROZEN.set(False)
         gc.unfreeze()
+        _collect_all_if_due()
+
+
+def _collect_all_if_due() -> None:
+    last = _COLLECTED.get()
+    if last is not None and time.monotonic() - last > SECONDS_BETWEEN_FULL_COLLECTIONS:
+        gc.collect()
+        _COLLECTED.set(time.monotonic())
 
 
 def return_freed_memory() -> None:

@@ -202,7 +202,9 @@ def pytest_runtest_makereport(
     if asked is not None:
         from compat.plugin.cleaning import clean_report
         from compat.plugin.execution import judge
+        from compat.plugin.kept_reports import share_common_parts
 
+        share_common_parts(item, report)
         judge(item, asked, call, report)
         clean_report(report, item.config.stash[SESSION].recorder.redactor)
     return report
