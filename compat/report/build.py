@@ -9,7 +9,12 @@ from compat.registry.spec import Registry
 from compat.report.comparison import ComparisonView
 from compat.report.counts import case_counts, tallies_of, totals_of, verdict_counts
 from compat.report.download import download_of
-from compat.report.environments import differences_of, environments_of
+from compat.report.environments import (
+    differences_of,
+    disagreements_of,
+    environments_of,
+    letters_of,
+)
 from compat.report.evidence import areas_of, gather
 from compat.report.facts import needs_of
 from compat.report.figures import figures_of
@@ -19,7 +24,6 @@ from compat.report.findings import (
     skips_of,
     untested_of,
 )
-from compat.report.marks import case_word
 from compat.report.memory import memory_of
 from compat.report.pairs import pairs_of
 from compat.report.quality import quality_of
@@ -30,12 +34,10 @@ from compat.report.speed import plots_of
 from compat.report.text import duration, visible
 from compat.report.view import (
     DescribedCheck,
-    DisagreementView,
     GlossaryView,
     ReportView,
     RunView,
 )
-from compat.results.apart import disagreements
 from compat.results.completeness import missing_jobs, unfinished_runs
 from compat.results.freshness import Freshness
 from compat.results.merge import conflicts, crashed_cases, interrupted_starts, merge, moment
@@ -75,10 +77,11 @@ def build_view(
     areas = areas_of(checks, merged)
     targets = gather(merged, registry, areas, checks, freshness)
     columns = columns_of(targets)
-    beside = Beside(changes.targets if changes else (), needs_of(fit))
+    environments = environments_of(merged, targets)
+    letters = letters_of(environments)
+    beside = Beside(changes.targets if changes else (), needs_of(fit), letters)
     rows = rows_of(targets, registry, columns, areas, beside)
     models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
-    environments = environments_of(merged, targets)
     return ReportView(
         runs=_runs(merged),
         environments=environments,
@@ -100,7 +103,7 @@ def build_view(
         glossary=_glossary(checks),
         problems=tuple(visible(text, 400) for text in (*map(str, problems), *_conflicts(given))),
         gaps=tuple(visible(text, 400) for text in gaps_of(merged)),
-        disagreements=tuple(_disagreements(merged)),
+        disagreements=disagreements_of(merged, targets, letters),
         tallies=tuple(tallies_of(models, targets)),
         totals=totals_of(models, len(columns)),
         plots=plots_of(targets, columns),
@@ -123,13 +126,6 @@ def gaps_of(records: Sequence[Record]) -> Iterator[str]:
     """What is missing from the records of some runs, a sentence each."""
     yield from map(str, unfinished_runs(records))
     yield from map(str, missing_jobs(records))
-
-
-def _disagreements(records: Iterable[Record]) -> Iterator[DisagreementView]:
-    for found in disagreements(record for record in records if isinstance(record, CaseRecord)):
-        target, _, check = found.case.rpartition("/")
-        ends = tuple((visible(case.environment, 40), *case_word(case)) for case in found.ends)
-        yield DisagreementView(visible(target), visible(check, 120), ends)
 
 
 def _runs(records: Sequence[Record]) -> tuple[RunView, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from compat.report.count_view import CountView, TallyView, TotalView
 from compat.report.evidence import TargetEvidence
 from compat.report.marks import case_word, verdict_mark
-from compat.report.view import CellView, CountView, ModelView, TallyView, TotalView
+from compat.report.view import CellView, ModelView
 from compat.results.verdict import Word
 from compat.targets import Weights
 

@@ -1,9 +1,10 @@
 """Every result that the page shows as gzipped JSON, which the page carries and offers.
 
-    {"schema": 1, "cases": {"case": [...], "outcome": [...], ...}, "measures": {case id: {...}}}
+    {"schema": 2, "cases": {"case": [...], "outcome": [...], ...}, "measures": {execution: {...}}}
 
 A column a fact, for a page is read far more often than it is downloaded and columns pack well.
-What the records hold besides (traces, plans, cases that are not the newest) is in `results.jsonl`.
+What the records hold besides (traces, plans, results that the same environment has renewed) is in
+`results.jsonl`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,22 @@ from typing import Any
 from compat.report.evidence import TargetEvidence
 from compat.results.record import CaseRecord
 
-SCHEMA = 1
+SCHEMA = 2
 _LEFT_OUT = frozenset({"resident_bytes", "outline"})
 """Measures of every case, or drawn: they would be most of the file."""
 
 
 def download_of(targets: Iterable[TargetEvidence]) -> bytes:
-    """The results of `targets`; the same bytes for the same results."""
-    cases = [case for target in targets for case in target.cases.values()]
+    """The results of `targets`; the same bytes for the same results.
+
+    Where several environments have one of a case, that which the page speaks of comes first.
+    """
+    cases = [
+        case
+        for target in targets
+        for one in (target, *target.elsewhere)
+        for case in one.cases.values()
+    ]
     columns: dict[str, list[Any]] = {
         "case": [case.case for case in cases],
         "family": [case.family for case in cases],
@@ -39,7 +48,7 @@ def download_of(targets: Iterable[TargetEvidence]) -> bytes:
         "revision": [case.revision or "" for case in cases],
         "execution": [case.execution for case in cases],
     }
-    measures = {case.case: kept for case in cases if (kept := _measures(case))}
+    measures = {case.execution: kept for case in cases if (kept := _measures(case))}
     content = {"schema": SCHEMA, "cases": columns, "measures": measures}
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
     return gzip.compress(text.encode("ascii"), compresslevel=9, mtime=0)

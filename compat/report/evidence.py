@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from compat.registry.pair import Entry, entries_of
 from compat.registry.spec import Registry
 from compat.report.view import DescribedCheck
+from compat.results.apart import alike_environments, by_environment
 from compat.results.freshness import Age, Freshness
-from compat.results.merge import crashed_cases, newest_results
-from compat.results.record import CaseRecord, PlannedRecord, Record
+from compat.results.merge import crashed_cases, is_about_this_machine, moment
+from compat.results.record import CaseRecord, EnvRecord, PlannedRecord, Record
 from compat.results.verdict import Verdict, judge
 from compat.targets import Device, Mode, Target
 from compat.targets.plan import Plannable, PlannedTarget
@@ -24,7 +26,7 @@ _UNFIT = re.compile(r"[^a-z0-9.]+")
 
 @dataclass(frozen=True)
 class TargetEvidence:
-    """All that is known of a target."""
+    """What is known of a target in one environment: results of several are never mixed."""
 
     id: str
     coordinates: CaseId
@@ -36,6 +38,10 @@ class TargetEvidence:
     """Checks that are expected and did not run."""
     verdict: Verdict
     age: Age | None = None
+    environment: str = ""
+    """The id that stands for it, and for all that are alike; empty where nothing ran."""
+    elsewhere: tuple[TargetEvidence, ...] = ()
+    """The same target in every other environment; the newest tested one speaks for it."""
 
 
 def areas_of(checks: Iterable[DescribedCheck], records: Iterable[Record]) -> dict[str, str]:
@@ -56,18 +62,22 @@ def gather(
 ) -> tuple[TargetEvidence, ...]:
     """The evidence of every target that was planned or run, in the order of its columns.
 
-    A target is held against every check that the catalogue offers it and that was ever planned.
+    A target is held against every check that the catalogue offers it and that was ever planned, in
+    each environment on its own.
     """
     positions = {name: position for position, name in enumerate(areas)}
-    known = newest_results(
+    alike = alike_environments(record for record in records if isinstance(record, EnvRecord))
+    known = by_environment(
         [record for record in records if isinstance(record, CaseRecord)]
-        + list(crashed_cases(records, areas))
+        + list(crashed_cases(records, areas)),
+        alike,
     )
-    cases: dict[str, dict[str, CaseRecord]] = {}
-    for case in known.values():
-        coordinates = CaseId.parse(case.case)
-        cases.setdefault(coordinates.target, {})[coordinates.check] = case
-    wanted: dict[str, set[str]] = {target: set() for target in cases}
+    ran: dict[str, dict[str, dict[str, CaseRecord]]] = {}
+    for environment, results in known.items():
+        for case in results.values():
+            at = CaseId.parse(case.case)
+            ran.setdefault(at.target, {}).setdefault(environment, {})[at.check] = case
+    wanted: dict[str, set[str]] = {target: set() for target in ran}
     for record in records:
         if isinstance(record, PlannedRecord):
             for target, names in record.cases.items():
@@ -81,19 +91,46 @@ def gather(
     for target, at in targets.items():
         wanted[target].update(_offered(at, specs.get(at.model), checks))
     anchors = _anchors(targets, specs)
-    return tuple(
-        TargetEvidence(
+
+    def evidence(target: str, environment: str, cases: Mapping[str, CaseRecord]) -> TargetEvidence:
+        return TargetEvidence(
             id=target,
             coordinates=targets[target],
             anchor=anchors[target],
-            cases={name: ran[name] for name in sorted(ran, key=position)},
-            missing=tuple(sorted(wanted[target] - set(ran), key=position)),
-            verdict=judge(target, ran, wanted[target]),
-            age=freshness.age(ran.values()),
+            cases={name: cases[name] for name in sorted(cases, key=position)},
+            missing=tuple(sorted(wanted[target] - set(cases), key=position)),
+            verdict=judge(target, cases, wanted[target]),
+            age=freshness.age(cases.values()),
+            environment=environment,
         )
+
+    return tuple(
+        _apart([evidence(target, *one) for one in ran.get(target, {"": {}}).items()])
         for target in sorted(targets, key=lambda target: _place(targets[target]))
-        for ran in [cases.get(target, {})]
     )
+
+
+def _apart(found: Sequence[TargetEvidence]) -> TargetEvidence:
+    """The environment that speaks for a target, with all others behind it, the newest first.
+
+    It is the newest of those that say something; a few cases that passed decide nothing.
+    """
+    speaking, *others = sorted(found, key=_weight, reverse=True)
+    return replace(
+        speaking,
+        elsewhere=tuple(
+            replace(
+                one, anchor=f"{one.anchor}-in-{anchor_part(one.environment or 'unknown', None)}"
+            )
+            for one in others
+        ),
+    )
+
+
+def _weight(one: TargetEvidence) -> tuple[bool, bool, datetime, str]:
+    said = [case for case in one.cases.values() if not is_about_this_machine(case)]
+    newest = max((moment(case.started) for case in said or one.cases.values()), default=moment(""))
+    return one.verdict.word.is_tested, bool(said), newest, one.environment
 
 
 def _offered(at: CaseId, spec: Entry | None, checks: Iterable[Plannable]) -> Iterable[str]:

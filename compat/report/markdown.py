@@ -277,10 +277,11 @@ def _gaps(view: ReportView) -> Iterator[str]:
             ("Target", "Check", "Found"),
             (
                 (
-                    escaped(one.target),
+                    escaped(target),
                     escaped(one.check),
-                    ", ".join(escaped(f"{word} in {where}") for where, word, _ in one.ends),
+                    ", ".join(escaped(f"{word} in {where}") for where, _, word, _ in one.ends),
                 )
                 for one in view.disagreements
+                for target, _ in one.targets
             ),
         )

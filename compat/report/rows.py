@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from compat.registry.pair import Entry, entries_of
 from compat.registry.spec import ARROW, ModelSpec, Registry
 from compat.report.drawing import drawing_of
+from compat.report.elsewhere import differing_checks, open_everywhere
 from compat.report.evidence import TargetEvidence, anchor_part
 from compat.report.facts import facts_of, least_gigabytes
 from compat.report.grid import grid_of
 from compat.report.marks import verdict_mark
-from compat.report.targets import ends_of, open_target, score_of
+from compat.report.targets import ends_of, score_of
 from compat.report.text import visible
 from compat.report.view import (
     CellView,
@@ -51,6 +52,8 @@ class Beside:
     """Ids of the targets that are not what they were in the baseline."""
     needs: Mapping[tuple[str, Device, Mode], float] = field(default_factory=dict)
     """What has to be free for a model in a mode, in GB, where that was predicted."""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """Environment id -> the letter that cells call it by."""
 
 
 def rows_of(
@@ -122,7 +125,7 @@ def _model(
     # What a checkpoint shows in one mode and a twin in another is no verdict on either.
     strongest = leading(leads)
     word = judge_model([lead for lead in leads if strongest and lead.weights is strongest.weights])
-    opened = tuple(open_target(target, areas) for target in targets)
+    opened = tuple(open_everywhere(target, areas, beside.letters) for target in targets)
     return ModelView(
         id=visible(model, 200),
         name=visible(name, 120),
@@ -132,7 +135,7 @@ def _model(
         anchor=f"m-{anchor_part(model, spec)}{suffix}",
         find=_find(model, spec),
         facts=facts_of(spec) if spec else FactsView(),
-        structure=_pick(config, "not checked", beside.changed),
+        structure=_pick(config, "not checked", beside),
         cells=cells,
         word=word,
         mark=verdict_mark(word),
@@ -181,19 +184,25 @@ def _cell(
         why = "The registry does not test this model in this mode."
     else:
         why = "No run so far has tested this."
-    cell = _pick(_at(targets, column), why, beside.changed)
+    cell = _pick(_at(targets, column), why, beside)
     predicted = beside.needs.get((entry.id if entry else "", column.device, column.mode))
     least = least_gigabytes(entry, column.mode)
     return replace(cell, gigabytes=least if predicted is None else predicted)
 
 
-def _pick(targets: Sequence[TargetEvidence], otherwise: str, changed: Collection[str]) -> CellView:
+def _pick(targets: Sequence[TargetEvidence], otherwise: str, beside: Beside) -> CellView:
     lead = leading(target.verdict for target in targets)
     if lead is None:
         mark = verdict_mark(Word.NOT_TESTED)
         return CellView(Word.NOT_TESTED, mark, "", "", "", "", otherwise)
     leader = next(target for target in targets if target.id == lead.target)
     outcomes, reason_classes = ends_of(leader.cases.values())
+    others = [
+        one
+        for target in sorted(targets, key=lambda target: target is not leader)
+        for one in (target, *target.elsewhere)
+        if one is not leader
+    ]
     return CellView(
         word=lead.word,
         mark=verdict_mark(lead.word),
@@ -203,23 +212,32 @@ def _pick(targets: Sequence[TargetEvidence], otherwise: str, changed: Collection
         anchor=leader.anchor,
         target=lead.target,
         why=visible(lead.why, 400),
-        others=tuple(_other(target, changed) for target in targets if target is not leader),
+        others=tuple(_other(one, leader, beside) for one in others),
         age="" if leader.age is None else str(leader.age),
         stale=leader.age is not None and leader.age.stale,
         outcomes=outcomes,
         reason_classes=reason_classes,
-        changed=leader.id in changed,
+        changed=leader.id in beside.changed,
+        environment=visible(leader.environment, 40),
+        letter=beside.letters.get(leader.environment, ""),
     )
 
 
-def _other(target: TargetEvidence, changed: Collection[str]) -> OtherView:
-    outcomes, reason_classes = ends_of(target.cases.values())
+def _other(one: TargetEvidence, leader: TargetEvidence, beside: Beside) -> OtherView:
+    outcomes, reason_classes = ends_of(one.cases.values())
     return OtherView(
-        word=target.verdict.word,
-        weights=target.coordinates.weights,
-        anchor=target.anchor,
-        mark=verdict_mark(target.verdict.word),
+        word=one.verdict.word,
+        weights=one.coordinates.weights,
+        anchor=one.anchor,
+        mark=verdict_mark(one.verdict.word),
         outcomes=outcomes,
         reason_classes=reason_classes,
-        changed=target.id in changed,
+        changed=one.id in beside.changed,
+        score=score_of(one.verdict),
+        why=visible(one.verdict.why, 400),
+        environment=visible(one.environment, 40),
+        letter=beside.letters.get(one.environment, ""),
+        agrees=one.id == leader.id
+        and one.verdict.word is leader.verdict.word
+        and not differing_checks(leader, one),
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from compat.report.comparison import ComparisonView
 from compat.report.comparison_markdown import comparison_markdown
+from compat.report.count_view import CountView
 from compat.report.finding_view import FailureView
 from compat.report.markdown_table import escaped
-from compat.report.view import CountView, ReportView
+from compat.report.view import ReportView
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 _SHOWN = 20

@@ -69,6 +69,15 @@ class SampleView:
 
 
 @dataclass(frozen=True)
+class DifferingView:
+    """A check that came to different ends in two environments: in words, with a glyph each."""
+
+    check: str
+    here: tuple[str, str]
+    there: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class TargetView:
     """A target, opened."""
 
@@ -98,3 +107,20 @@ class TargetView:
     age: str = ""
     """Of the oldest result that it rests on, in words; empty where there is none."""
     stale: bool = False
+    letter: str = ""
+    """Of the environment that speaks for it; empty where the page knows one alone."""
+    elsewhere: tuple[ElsewhereView, ...] = ()
+
+
+@dataclass(frozen=True)
+class ElsewhereView:
+    """The same target in another environment."""
+
+    target: TargetView
+    environment: str
+    letter: str
+    compared: int
+    """Checks with a result in both."""
+    differing: tuple[DifferingView, ...]
+    findings: tuple[FindingView, ...]
+    """What was found there of the checks that differ."""

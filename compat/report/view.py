@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from compat.report.comparison import ComparisonView
+from compat.report.count_view import CountView, TallyView, TotalView
 from compat.report.drawing_view import DrawingView
+from compat.report.environment_view import DisagreementView, EnvironmentView
 from compat.report.finding_view import FailureView, SkipView, UntestedView
 from compat.report.grid import GridView
 from compat.report.memory_view import MemoryView
@@ -74,11 +76,21 @@ class CellView:
     """What it needs at least, in GB; None where that is not known."""
     changed: bool = False
     """Whether it is not what it was in the baseline."""
+    environment: str = ""
+    """The id of the environment that it speaks of."""
+    letter: str = ""
+    """That environment's; empty where the page knows one alone."""
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Every environment in which the target came to the same."""
+        agreeing = (other.letter for other in self.others if other.agrees)
+        return tuple(sorted(filter(None, (self.letter, *agreeing))))
 
 
 @dataclass(frozen=True)
 class OtherView:
-    """Another target behind the same cell."""
+    """Other evidence behind the same cell: of other weights, or from another environment."""
 
     word: Word
     weights: Weights
@@ -87,6 +99,13 @@ class OtherView:
     outcomes: tuple[str, ...]
     reason_classes: tuple[str, ...]
     changed: bool
+    score: str
+    why: str
+    environment: str
+    letter: str
+    """Of its environment; empty where the page knows one alone."""
+    agrees: bool
+    """Whether it is the cell's own target, elsewhere, with no check that ended otherwise."""
 
 
 @dataclass(frozen=True)
@@ -197,57 +216,6 @@ class RunView:
     def missing(self) -> int:
         """Planned cases without a result."""
         return self.planned - self.done
-
-
-@dataclass(frozen=True)
-class EnvironmentView:
-    """An environment that results come from."""
-
-    id: str
-    line: str
-    packages: tuple[tuple[str, str], ...]
-    cases: int
-    facts: tuple[tuple[str, str], ...]
-    """All that tells it from another, packages included."""
-
-
-@dataclass(frozen=True)
-class DisagreementView:
-    """A check of a target that came to different ends in different environments."""
-
-    target: str
-    check: str
-    ends: tuple[tuple[str, str, str], ...]
-    """Environment id, outcome in words, and its glyph."""
-
-
-@dataclass(frozen=True)
-class CountView:
-    """How many of something, for the summary."""
-
-    mark: str
-    word: str
-    count: int
-
-
-@dataclass(frozen=True)
-class TotalView:
-    """The cells of a column that rest on one kind of weights, summed up."""
-
-    evidence: str
-    works: int
-    tested: int
-    counts: tuple[CountView, ...]
-    """By verdict."""
-
-
-@dataclass(frozen=True)
-class TallyView:
-    """Models, targets or cases of one kind of weights, counted."""
-
-    title: str
-    evidence: str
-    counts: tuple[CountView, ...]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from compat.outcomes import Outcome, ReasonCode
+from compat.results.apart import gpus_of, software_of
 from compat.results.merge import moment
 from compat.results.record import CaseRecord, EnvRecord, PlannedRecord, Record
 from compat.targets.target import CaseId, Device
@@ -61,15 +62,6 @@ def _in_order(record: CaseRecord) -> bool:
 
 def _alike(one: EnvRecord, other: EnvRecord, device: Device) -> bool:
     """Whether a result of one would be that of the other; how many GPUs there are is no matter."""
-    if _software(one) != _software(other):
+    if software_of(one) != software_of(other):
         return False
-    return device is not Device.GPU or _gpus(one) == _gpus(other)
-
-
-def _software(environment: EnvRecord) -> tuple[object, ...]:
-    facts = environment
-    return (facts.python, facts.os, facts.cpu, facts.cpu_flags, facts.cuda, facts.packages)
-
-
-def _gpus(environment: EnvRecord) -> frozenset[tuple[str, str, float]]:
-    return frozenset((gpu.name, gpu.capability, gpu.memory_gb) for gpu in environment.gpus)
+    return device is not Device.GPU or gpus_of(one) == gpus_of(other)

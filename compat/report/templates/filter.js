@@ -2,7 +2,7 @@
 const form = document.getElementById("filter");
 const none = document.getElementById("none");
 const fields = [...form.elements].filter((field) => field.name);
-const BY_CELL = ["mode", "device", "weights", "outcome", "reason", "fits", "changed"];
+const BY_CELL = ["mode", "device", "weights", "env", "outcome", "reason", "fits", "changed"];
 
 const tables = [...document.querySelectorAll("table.matrix")].map((table) => {
   const heads = [...table.tHead.rows[0].cells];
@@ -13,7 +13,8 @@ const tables = [...document.querySelectorAll("table.matrix")].map((table) => {
     text: (row.dataset.find + " " + row.textContent).toLowerCase(),
     cells: columns.map((head) => {
       const cell = row.cells[head.cellIndex];
-      return { cell, head, ends: [...cell.querySelectorAll("[data-outcomes]")] };
+      const ends = [...cell.querySelectorAll("[data-outcomes]")];
+      return { cell, head, ends, own: cell.classList[0] };
     }),
   }));
   return { table, columns, rows };
@@ -21,6 +22,7 @@ const tables = [...document.querySelectorAll("table.matrix")].map((table) => {
 const followers = [...document.querySelectorAll("main [data-model]")].filter(
   (one) => !one.closest("table.matrix"),
 );
+let shownEnvironment = "";
 const findings = [...document.querySelectorAll(".finding")];
 
 const filtersNow = () =>
@@ -42,10 +44,22 @@ const cellMatches = ({ cell, head }, end, wanted) =>
   (!wanted.mode || head.dataset.mode === wanted.mode) &&
   (!wanted.device || head.dataset.device === wanted.device) &&
   (!wanted.weights || end.dataset.weights === wanted.weights) &&
+  (!wanted.env || end.dataset.env === wanted.env) &&
   (!wanted.outcome || has(end.dataset.outcomes, wanted.outcome)) &&
   (!wanted.reason || has(end.dataset.reasons, wanted.reason)) &&
   (!wanted.fits || Number(cell.dataset.gb ?? Infinity) <= Number(wanted.fits)) &&
   (!wanted.changed || "changed" in end.dataset);
+
+// With an environment chosen, a cell shows what came of it there: its strongest evidence is first.
+const showEnvironment = ({ cell, ends, own }, env) => {
+  const lead = env ? ends.find((end) => end.dataset.env === env) : null;
+  for (const end of ends) {
+    end.classList.toggle("speaks", end === lead);
+    end.hidden = Boolean(env) && end.dataset.env !== env;
+  }
+  cell.classList.toggle("nowhere", Boolean(env) && !lead);
+  cell.classList.replace(cell.classList[0], lead ? "v-" + lead.dataset.mark : env ? "v-not-tested" : own);
+};
 
 const filterRow = ({ row, family, text, cells }, wanted, words, byCell) => {
   const fits =
@@ -67,7 +81,12 @@ const applyFilters = () => {
   const words = wanted.q.toLowerCase().split(/\s+/).filter(Boolean);
   const byCell = BY_CELL.some((name) => wanted[name]);
   const shown = new Set();
+  const environmentMoved = (shownEnvironment ?? "") !== (wanted.env ?? "");
+  shownEnvironment = wanted.env;
+  document.documentElement.classList.toggle("one-environment", Boolean(wanted.env));
   for (const { table, columns, rows } of tables) {
+    if (environmentMoved)
+      for (const { cells } of rows) for (const cell of cells) showEnvironment(cell, wanted.env);
     for (const extra of table.querySelectorAll(".sub")) extra.remove();
     for (const button of table.querySelectorAll(".expand")) button.ariaExpanded = "false";
     for (const one of rows) if (filterRow(one, wanted, words, byCell)) shown.add(one.row.dataset.model);

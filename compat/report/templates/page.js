@@ -9,7 +9,7 @@ const follow = () => {
   const [anchor, check] = at.split(":");
   const place = anchor ? document.getElementById(anchor) : null;
   const article = place?.closest("article.model");
-  if (article) return openSheet(article, place === article ? "" : anchor, check);
+  if (article) return openSheet(article, place === article ? null : place, check);
   closeSheet();
   if (!place) return undefined;
   for (let details = place.closest("details"); details; details = details.parentElement.closest("details"))

@@ -8,7 +8,7 @@ const unpack = async (address) => {
   const { cases, measures } = JSON.parse(await new Response(stream).text());
   const names = Object.keys(cases);
   const rows = cases.case.map((_, at) => Object.fromEntries(names.map((name) => [name, cases[name][at]])));
-  return { names, rows, measures, byCase: new Map(rows.map((row) => [row.case, row])) };
+  return { names, rows, measures, byCase: new Map(rows.toReversed().map((row) => [row.case, row])) };
 };
 
 // A spreadsheet would run what begins like a formula.
@@ -27,7 +27,7 @@ const FORMATS = {
   ],
   json: ({ rows, measures }) => [
     "application/json",
-    JSON.stringify(rows.map((row) => ({ ...row, measures: measures[row.case] ?? {} })), null, 1),
+    JSON.stringify(rows.map((row) => ({ ...row, measures: measures[row.execution] ?? {} })), null, 1),
   ],
 };
 

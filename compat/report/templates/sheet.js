@@ -15,14 +15,15 @@ const closeSheet = () => {
   sheet.close();
 };
 
-const openSheet = (article, anchor, check) => {
+const openSheet = (article, place, check) => {
+  const target = place?.closest(".target");
+  const anchor = target?.querySelector("div[id]").id ?? "";
   if (sheetBody.firstElementChild !== article) {
     closeSheet();
     home = document.createComment("in the sheet");
     article.replaceWith(home);
     sheetBody.append(article);
   } else resetArticle(article);
-  const target = anchor && document.getElementById(anchor)?.closest(".target");
   const heading = article.querySelector("h3").textContent.replace(/\s+/g, " ").trim();
   const cell = target ? target.querySelector("summary span").textContent : "";
   sheet.setAttribute("aria-label", [heading, cell].filter(Boolean).join(", "));
@@ -34,6 +35,7 @@ const openSheet = (article, anchor, check) => {
   article.hidden = false;
   if (!sheet.open) sheet.showModal();
   sheet.scrollTop = 0;
+  if (place && place.id !== anchor) place.scrollIntoView({ block: "center" });
   if (target && check) showCase(article, anchor, check);
 };
 

@@ -135,18 +135,19 @@ def case_record(
     return CaseRecord.model_validate(values | changes)
 
 
-def environment_record(run: str = "r1") -> EnvRecord:
-    return EnvRecord(
-        run=run,
-        id="e1",
-        python="3.11.4",
-        os="Linux 6.1",
-        cpu="AMD EPYC",
-        cpu_flags=("avx512_bf16",),
-        cores=2,
-        memory_gb=25.1,
-        packages={"torch": "2.13.0+cpu", "transformers": "5.23.0", "bitsandbytes": "0.50.2"},
-    )
+def environment_record(run: str = "r1", **changes: object) -> EnvRecord:
+    values: dict[str, object] = {
+        "run": run,
+        "id": "e1",
+        "python": "3.11.4",
+        "os": "Linux 6.1",
+        "cpu": "AMD EPYC",
+        "cpu_flags": ("avx512_bf16",),
+        "cores": 2,
+        "memory_gb": 25.1,
+        "packages": {"torch": "2.13.0+cpu", "transformers": "5.23.0", "bitsandbytes": "0.50.2"},
+    }
+    return EnvRecord.model_validate(values | changes)
 
 
 def planned_record(targets: Iterable[Target], run: str = "r1") -> PlannedRecord:
