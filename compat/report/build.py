@@ -88,7 +88,7 @@ def build_view(
         columns=columns,
         families=families_of(models),
         pairs=pairs_of(rows, registry, {target.id: target for target in targets}),
-        model_counts=verdict_counts(model.word for model in models),
+        model_counts=verdict_counts(model.word for model in models if not model.wrapper),
         target_counts=verdict_counts(
             target.verdict.word
             for target in targets
@@ -105,7 +105,7 @@ def build_view(
         gaps=tuple(visible(text, 400) for text in gaps_of(merged)),
         disagreements=disagreements_of(merged, targets, letters),
         tallies=tuple(tallies_of(models, targets)),
-        totals=totals_of(models, len(columns)),
+        totals=totals_of([model for model in models if not model.wrapper], len(columns)),
         plots=plots_of(targets, columns),
         prompts=prompts_of(targets, rows),
         quality=quality_of(targets, rows),

@@ -13,6 +13,7 @@ from compat.results.verdict import Word
 from compat.targets import Weights
 
 NONE = "no evidence"
+MODELS = "Models"
 
 
 def verdict_counts(words: Iterable[Word]) -> tuple[CountView, ...]:
@@ -33,11 +34,20 @@ def case_counts(targets: Iterable[TargetEvidence]) -> tuple[CountView, ...]:
 def tallies_of(
     models: Sequence[ModelView], targets: Collection[TargetEvidence]
 ) -> Iterator[TallyView]:
-    """Models by the evidence that their verdict rests on, then targets and cases by their own."""
-    for evidence in (*map(str, Weights), ""):
-        words = [model.word for model in models if model.evidence == evidence]
-        if words:
-            yield TallyView("Models", evidence or NONE, verdict_counts(words))
+    """Models by the evidence that their verdict rests on, then targets and cases by their own.
+
+    What stands in a wrapper is counted apart: it is another question to the same model.
+    """
+    for wrapper in dict.fromkeys(["", *(model.wrapper for model in models)]):
+        title = f"Models in {wrapper}" if wrapper else MODELS
+        for evidence in (*map(str, Weights), ""):
+            words = [
+                model.word
+                for model in models
+                if (model.wrapper, model.evidence) == (wrapper, evidence)
+            ]
+            if words:
+                yield TallyView(title, evidence or NONE, verdict_counts(words))
     for weights in Weights:
         found = [target for target in targets if target.coordinates.weights is weights]
         if found and weights is not Weights.CONFIG:

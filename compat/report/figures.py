@@ -8,6 +8,7 @@ from compat.report.evidence import TargetEvidence
 from compat.report.targets import largest
 from compat.report.text import byte_size, duration, rate, visible
 from compat.report.view import ColumnView, FigureTable, ModelView
+from compat.results.merge import is_about_this_machine
 from compat.targets import Device, Mode, Weights
 from compat.targets.target import BARE
 
@@ -33,6 +34,9 @@ def _cache_per_token(target: TargetEvidence) -> float | None:
 
 
 def _seconds(target: TargetEvidence) -> float | None:
+    """None where some have not run: it would look fast."""
+    if target.missing:
+        return None
     return sum(case.seconds for case in target.cases.values()) or None
 
 
@@ -56,7 +60,7 @@ def figures_of(
     by_place: dict[Weights, dict[tuple[str, Device, Mode], TargetEvidence]] = {}
     for target in targets:
         at = target.coordinates
-        if at.wrapper == BARE and target.cases:
+        if at.wrapper == BARE and not all(map(is_about_this_machine, target.cases.values())):
             by_place.setdefault(at.weights, {})[visible(at.model, 200), at.device, at.mode] = target
     return tuple(
         table

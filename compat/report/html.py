@@ -33,6 +33,7 @@ def render_html(view: ReportView) -> str:
     environment = _environment()
     return environment.get_template("page.html").render(
         view=view,
+        asserts={name: summary for area in view.glossary for name, summary in area.checks},
         style=_joined(environment, STYLES),
         early=_joined(environment, EARLY),
         script=_joined(environment, SCRIPTS),

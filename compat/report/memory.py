@@ -96,8 +96,11 @@ def _pair(row: PairFitRow, device: Device) -> tuple[str, ...]:
 
 
 def _errors(targets: Iterable[TargetEvidence]) -> Iterator[ErrorView]:
-    """A row for each quantity in each mode, by kind of weights, in the order of the targets."""
-    groups: dict[tuple[str, str, str, str], list[Compared]] = {}
+    """A row for each quantity in each mode, by kind of weights, in the order of the targets.
+
+    Where several checks compare the same of a target, the one that was met worst counts.
+    """
+    groups: dict[tuple[str, str, str, str], dict[str, Compared]] = {}
     for target in targets:
         at = target.coordinates
         for case in target.cases.values():
@@ -105,21 +108,27 @@ def _errors(targets: Iterable[TargetEvidence]) -> Iterator[ErrorView]:
                 pair = _both(case, predicted, measured)
                 if pair is not None:
                     key = (str(at.weights), str(at.device), str(at.mode), quantity)
-                    groups.setdefault(key, []).append(Compared(visible(at.model, 200), *pair))
-    for (weights, device, mode, quantity), found in groups.items():
-        worst = max(found, key=lambda one: abs(one.error))
+                    one = Compared(visible(at.model, 200), *pair)
+                    found = groups.setdefault(key, {})
+                    found[target.id] = max(one, found.get(target.id, one), key=_size)
+    for (weights, device, mode, quantity), by_target in groups.items():
+        worst = max(by_target.values(), key=_size)
         yield ErrorView(
             weights=weights,
             device=device,
             mode=mode,
             quantity=quantity,
-            targets=len(found),
-            exact=sum(one.predicted == one.measured for one in found),
-            worst=f"{worst.error:+.2%}",
-            model=worst.model,
-            predicted=byte_size(worst.predicted),
-            measured=byte_size(worst.measured),
+            targets=len(by_target),
+            exact=sum(one.predicted == one.measured for one in by_target.values()),
+            worst=f"{worst.error:+.2%}" if worst.error else "none",
+            model=worst.model if worst.error else "",
+            predicted=byte_size(worst.predicted) if worst.error else "",
+            measured=byte_size(worst.measured) if worst.error else "",
         )
+
+
+def _size(one: Compared) -> float:
+    return abs(one.error)
 
 
 def _both(case: CaseRecord, predicted: str, measured: str) -> tuple[float, float] | None:

@@ -54,9 +54,9 @@ class ErrorView:
     exact: int
     """How many were met to the byte."""
     worst: str
-    """The largest error, with its sign: measured over predicted."""
+    """The largest error, with its sign: measured over predicted; `none` where all were met."""
     model: str
-    """Whose that is."""
+    """Whose that is; empty, as are the figures, where there is none."""
     predicted: str
     measured: str
 
@@ -67,3 +67,10 @@ class MemoryView:
 
     fit: FitView | None
     errors: tuple[ErrorView, ...]
+
+    @property
+    def sentence(self) -> str:
+        """How predictions were met."""
+        compared = sum(row.targets for row in self.errors)
+        exact = sum(row.exact for row in self.errors)
+        return f"{exact:,} of {compared:,} predictions were met to the byte"

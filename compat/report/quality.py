@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from compat.report.evidence import TargetEvidence
 from compat.report.section_view import QualityView
+from compat.report.targets import SAMPLE_LIMIT
 from compat.report.text import measure_label, measure_text, visible
 from compat.report.view import ModelView, column_of
 
@@ -31,6 +32,7 @@ def quality_of(
                 for name, value in case.measures.items()
                 if name not in _NOT_FIGURES
             ),
+            sample=visible(case.sample or "", SAMPLE_LIMIT),
             execution=visible(case.execution, 120),
         )
         for target in targets

@@ -87,6 +87,7 @@ def rows_of(
             wrapper,
             specs.get(model),
             found.get((model, wrapper), []),
+            [*found.get((model, wrapper), []), *found.get((model, BARE), [])],
             columns,
             areas,
             beside,
@@ -108,14 +109,16 @@ def _model(
     wrapper: str,
     spec: Entry | None,
     targets: Sequence[TargetEvidence],
+    with_bare: Sequence[TargetEvidence],
     columns: Sequence[ColumnView],
     areas: Mapping[str, str],
     beside: Beside,
 ) -> ModelView:
+    """A row; `with_bare`, for a wrapper changes nothing of the facts that the bare model has."""
     organisation, name = _names(model)
     suffix = "" if wrapper == BARE else f"-{anchor_part(wrapper, None)}"
     tested = [target for target in targets if target.coordinates.weights is not Weights.CONFIG]
-    config = [target for target in targets if target.coordinates.weights is Weights.CONFIG]
+    config = [target for target in with_bare if target.coordinates.weights is Weights.CONFIG]
     cells = tuple(_cell(tested, column, spec, beside) for column in columns)
     leads = [
         lead

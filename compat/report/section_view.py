@@ -47,6 +47,8 @@ class QualityView:
     weights: Weights
     grade: str
     figures: tuple[tuple[str, str], ...]
+    sample: str
+    """What it wrote, its prompt included: untrusted."""
     execution: str
 
 

@@ -12,6 +12,7 @@ Measure = float | int | str | bool | list[float] | None
 
 _LINK = re.compile(r"https?://[\w./:#?=&%+~@,-]+", re.ASCII)
 _UNIT = re.compile(r"(?:^|_)(per_second|seconds|bytes|nats)(?=_|$)")
+_SPELLED = {"rss": "resident memory", "resident": "resident memory", "kv": "KV", "kl": "KL"}
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -54,6 +55,8 @@ def number(value: float) -> str:
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
+    if 1e4 <= abs(value) < 1e15:
+        return f"{value:,.0f}"
     return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.4g}"
 
 
@@ -90,7 +93,8 @@ def measure_label(name: str) -> str:
     """The name of a measure in words, without the unit that its text shows."""
     unit = _unit(name)
     words = name if unit is None else _UNIT.sub(" ", name, count=1)
-    return visible(" ".join(words.replace("_", " ").split()), 60)
+    spelled = (_SPELLED.get(word, word) for word in words.replace("_", " ").split())
+    return visible(" ".join(spelled), 60)
 
 
 def _unit(name: str) -> str | None:

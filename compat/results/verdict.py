@@ -130,6 +130,8 @@ class _Sorted:
             return Word.WORKS, f"All {self.applicable} checks passed{beside}.", ()
         if len(self.blocked) == self.applicable:
             return Word.BLOCKED, f"{_reasons(self.blocked)}.", self.blocked
+        if len(self.missing) == self.applicable:
+            return Word.NOT_TESTED, "None of its checks has run.", ()
         return Word.NOT_TESTED, f"{self._gaps()}; {score}.", self.blocked + self.undecided
 
     def _gaps(self) -> str:

@@ -5,6 +5,7 @@ const THEMES = ["", "dark", "light"];
 const follow = () => {
   const { filters, at } = readAddress();
   setFilters(filters);
+  if (Object.keys(filters).some((name) => name !== "q")) showAll(true);
   applyFilters();
   const [anchor, check] = at.split(":");
   const place = anchor ? document.getElementById(anchor) : null;
@@ -29,6 +30,13 @@ const filterNow = () => {
 };
 
 form.addEventListener("input", filterNow);
+// On a narrow screen all filters but the text are behind a button, unless one of them is set.
+const more = form.querySelector(".more");
+const showAll = (all) => {
+  form.classList.toggle("all", all);
+  more.ariaExpanded = String(all);
+};
+more.addEventListener("click", () => showAll(more.ariaExpanded !== "true"));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", () => setTimeout(filterNow));
 addEventListener("hashchange", follow);

@@ -55,7 +55,7 @@ def test_a_measure_stands_below_its_check_with_a_gap_where_it_was_not_taken() ->
     first = next(check for area in grid.areas for check in area.checks if check.measures)
     assert first.row.name == CHECKS[0].name
     (row,) = first.measures
-    assert (row.name, [cell.text for cell in row.cells]) == ("kl", ["—", "0.25 nats"])
+    assert (row.name, [cell.text for cell in row.cells]) == ("KL", ["—", "0.25 nats"])
 
 
 def test_an_area_has_the_score_and_the_mark_of_its_worst_check() -> None:

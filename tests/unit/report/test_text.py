@@ -64,9 +64,9 @@ def test_the_unit_of_a_measure_is_a_word_of_its_name(
 
 
 def test_the_label_of_a_measure_does_not_repeat_its_unit() -> None:
-    assert measure_label("peak_rss_bytes") == "peak rss"
+    assert measure_label("peak_rss_bytes") == "peak resident memory"
     assert measure_label("tokens_per_second") == "tokens"
-    assert measure_label("resident_bytes_before") == "resident before"
+    assert measure_label("resident_bytes_before") == "resident memory before"
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,58 @@ def test_a_wrapped_model_has_a_row_beside_the_bare_one() -> None:
     assert rows == [("anvil-1b", "", Word.WORKS), ("anvil-1b", "adaptive", Word.BROKEN)]
 
 
+def test_what_stands_in_a_wrapper_is_counted_apart() -> None:
+    wrapped = Target(ANVIL.id, ANVIL.slug, Weights.TWIN, Device.CPU, Mode.FP32, "adaptive")
+    bad = case_record(wrapped, CHECKS[0], Outcome.FAILED)
+    view = build_view([*passing(FP32), bad], REGISTRY)
+    counted = {
+        (tally.title, tally.evidence): [(c.word, c.count) for c in tally.counts if c.count]
+        for tally in view.tallies
+        if tally.title.startswith("Models")
+    }
+    assert counted == {
+        ("Models", "twin"): [("works", 1)],
+        ("Models", "no evidence"): [("not tested", 1)],
+        ("Models in adaptive", "twin"): [("broken", 1)],
+    }
+    assert [(total.works, total.tested) for total in view.totals[0]] == [(1, 1)]
+
+
+def test_facts_of_a_wrapped_model_are_those_of_the_bare_one() -> None:
+    facts = Target(ANVIL.id, ANVIL.slug, Weights.CONFIG, Device.CPU, Mode.META)
+    wrapped = Target(ANVIL.id, ANVIL.slug, Weights.TWIN, Device.CPU, Mode.FP32, "adaptive")
+    structure = FakeCheck("structure_matches_registry", "structure", "The facts are right.")
+    view = build_view([case_record(facts, structure), *passing(wrapped)], REGISTRY)
+    assert [model.structure.word for model in view.models[:2]] == [Word.WORKS, Word.WORKS]
+
+
+def test_models_of_which_nothing_ran_share_one_reason() -> None:
+    view = build_view(run_records([FP32, target_of(ROCKET, Mode.NF4)]), REGISTRY, checks=CHECKS)
+    (group,) = view.untested
+    assert group.why == "None of its checks has run."
+    assert len(group.models) == 2
+
+
+def test_a_skip_takes_no_time_and_no_memory() -> None:
+    hub = target_of(ANVIL, Mode.FP32, Weights.HUB)
+    skip = case_record(
+        hub,
+        CHECKS[0],
+        Outcome.SKIPPED,
+        stage=Stage.REQUIREMENTS,
+        reason=reason_record(ReasonCode.GATED),
+        measures={"resident_bytes": 5e8},
+    )
+    assert build_view([skip], REGISTRY).figures == ()
+
+
+def test_the_time_for_all_checks_is_that_of_all_checks() -> None:
+    whole = build_view(passing(FP32), REGISTRY, checks=CHECKS)
+    part = build_view(passing(FP32)[:3], REGISTRY, checks=CHECKS)
+    assert [table.title for table in whole.figures] == ["Time for all checks"]
+    assert part.figures == ()
+
+
 def test_cases_that_ended_alike_are_told_once() -> None:
     failure = FailureRecord(type="OSError", message="no such file")
     cases = [
