@@ -112,7 +112,11 @@ def _paths_in_a_block(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:
             ("attention_path", block.attention and block.attention.path),
             ("projection_path", block.attention and block.attention.projection_path),
             ("cross_attention_path", block.cross_attention and block.cross_attention.path),
-            ("feed_forward_path", block.feed_forward and block.feed_forward.path),
+            # The largest part of a block without attention is what stands in its place: a mixer.
+            (
+                "feed_forward_path",
+                block.attention and block.feed_forward and block.feed_forward.path,
+            ),
         )
         for name, path in paths:
             if path:

@@ -7,7 +7,7 @@ and `source-to-target`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compat.registry.spec import ARROW, KnownFailure, ModelSpec, PairRow, Registry
 
@@ -19,6 +19,8 @@ class PairSpec:
     source: ModelSpec
     target: ModelSpec
     known_failures: tuple[KnownFailure, ...] = ()
+    line: int = field(default=0, compare=False)
+    """In models.yaml; 0 where it is not listed there."""
 
     @property
     def id(self) -> str:
@@ -56,7 +58,7 @@ def pairs_of(registry: Registry) -> Iterator[PairSpec]:
     """The pairs that the registry lists, in its order."""
     models = {spec.id: spec for spec in registry.models}
     for row in registry.pairs:
-        yield PairSpec(models[row.source], models[row.target], row.known_failures)
+        yield PairSpec(models[row.source], models[row.target], row.known_failures, row.line)
 
 
 def entries_of(registry: Registry) -> tuple[Entry, ...]:

@@ -44,12 +44,14 @@ def facts_of(spec: Entry) -> FactsView:
     """What the registry says of a model, formatted."""
     if isinstance(spec, PairSpec):
         return FactsView(
-            line=visible(f"States of {spec.source.id}, put in as embeddings of {spec.target.id}.")
+            line=visible(f"States of {spec.source.id}, put in as embeddings of {spec.target.id}."),
+            line_number=spec.line,
         )
     widths, checkpoint = spec.widths, spec.checkpoint
     gated = {"False": "not gated", "None": "gating not known"}.get(
         str(checkpoint.gated), f"gated ({checkpoint.gated})"
     )
+    licence = f"licence {checkpoint.license}" if checkpoint.license else "no licence stated"
     quantized = f", {checkpoint.quantization}" if checkpoint.quantization else ""
     parts = (
         f"{spec.architecture} ({spec.model_class})",
@@ -60,7 +62,7 @@ def facts_of(spec: Entry) -> FactsView:
         _stack("encoder", spec.encoder),
         _stack("vision", spec.vision),
         f"stored as {checkpoint.dtype}{quantized}, {checkpoint.gb:g} GB",
-        f"licence {checkpoint.license}, {gated}",
+        f"{licence}, {gated}",
         "" if spec.native else "code of its own",
         f"needs {', '.join(spec.requires)}" if spec.requires else "",
     )

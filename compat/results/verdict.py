@@ -6,7 +6,7 @@ did not run counts as not tested. Facts about this machine never count against a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -163,17 +163,25 @@ def _meaning(case: CaseRecord) -> str:
 
 
 def _named(cases: Collection[CaseRecord]) -> str:
-    by_end: dict[str, list[str]] = {}
+    by_end: dict[str, list[CaseRecord]] = {}
     for case in cases:
-        by_end.setdefault(_end(case), []).append(case.check)
-    return "; ".join(f"{_listed(checks)} {end}" for end, checks in by_end.items())
+        by_end.setdefault(_end(case), []).append(case)
+    return "; ".join(_named_end(end, cases) for end, cases in by_end.items())
+
+
+def _named_end(end: str, cases: Sequence[CaseRecord]) -> str:
+    known = cases[0].outcome is Outcome.KNOWN_FAILURE
+    if len(cases) > 1 and all(case.stage is Stage.LOAD for case in cases):
+        return f"It does not load: {f'a {end}' if known else f'every check {end}'}"
+    verb = "" if not known else " is a" if len(cases) == 1 else " are each a"
+    return f"{_listed([case.check for case in cases])}{verb} {end}"
 
 
 def _end(case: CaseRecord) -> str:
     match case.outcome:
         case Outcome.KNOWN_FAILURE:
             blame = "" if case.expectation is None else f" of {case.expectation.blame}"
-            return f"is a known failure{blame}"
+            return f"known failure{blame}"
         case Outcome.TIMEOUT:
             return "timed out"
         case Outcome.ERROR:

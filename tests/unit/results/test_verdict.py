@@ -183,3 +183,23 @@ def test_nothing_leads_nothing() -> None:
 )
 def test_a_model_comes_to_what_its_tested_modes_come_to(words: list[Word], model: Word) -> None:
     assert judge_model([verdict(word) for word in words]) is model
+
+
+def test_what_does_not_load_is_told_once_and_not_by_every_check() -> None:
+    cases = [known(check, Blame.UPSTREAM, Stage.LOAD) for check in CHECKS]
+    assert judged(*cases).why == (
+        f"It does not load: a known failure of upstream; 0 of {len(CHECKS)} checks passed."
+    )
+
+
+def test_known_failures_are_told_in_a_sentence() -> None:
+    first, second = sorted(CHECKS[3:5], key=lambda check: check.name)
+    one = judged(known(first, Blame.MODEL)).why
+    both = judged(known(first, Blame.MODEL), known(second, Blame.MODEL)).why
+    assert one.startswith(f"{first.name} is a known failure of model;")
+    assert both.startswith(f"{first.name}, {second.name} are each a known failure of model;")
+
+
+def test_what_never_ran_is_said_without_a_list_of_names() -> None:
+    verdict = judge(TARGET.id, {}, ALL)
+    assert (verdict.word, verdict.why) == (Word.NOT_TESTED, "None of its checks has run.")
