@@ -176,7 +176,8 @@ DEADLY = (Outcome.CRASHED, Outcome.TIMEOUT)
 def reproduce_template(cases: Iterable[CaseRecord]) -> str:
     """The command of any case, with CHECK in place of its check; one that died has its own."""
     for case in sorted(cases, key=lambda one: one.outcome in DEADLY):
-        before, found, after = case.reproduce.rpartition(case.check)
+        # A folder that follows may be called like a check.
+        before, found, after = case.reproduce.rpartition(f"-{case.check}]")
         if found:
-            return f"{before}{PLACEHOLDER}{after}"
+            return f"{before}-{PLACEHOLDER}]{after}"
     return ""

@@ -1,7 +1,8 @@
 """A report of real twins that ended in every way: each cell has its records, each command repeats.
 
 GPT-2 dies, hangs, runs out of memory and passes what a row says it fails; of two mixtures of
-experts one has lost its row; ChatGLM has no twin.
+experts one has lost its row; ChatGLM has no twin. Beside them stand a folder, a wrapper, a pair,
+and what a machine without a GPU says of one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import shlex
 import subprocess
 import sys
 from base64 import b64decode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from html import unescape
@@ -30,6 +30,8 @@ from compat.registry.load import default_registry_path
 from compat.results.merge import crashed_cases, merge, newest_results
 from compat.results.read import read_records
 from compat.results.record import CaseRecord, Record
+from compat.targets import Device, Kind, Weights
+from compat.targets.target import CaseId
 
 HERE = Path(__file__).parent
 MODELS = (
@@ -46,16 +48,16 @@ PASSING = {
 }
 DEADLINE = 12
 """Seconds: far more than a check on a twin takes."""
-SEEN = {
-    Outcome.PASSED,
-    Outcome.FAILED,
-    Outcome.KNOWN_FAILURE,
-    Outcome.FIXED,
-    Outcome.CRASHED,
-    Outcome.TIMEOUT,
-    Outcome.ERROR,
-    Outcome.SKIPPED,
-}
+GREEN = (Outcome.PASSED, Outcome.SKIPPED)
+FOLDER = "downloads/tiny gpt2"
+"""A folder of weights; its name holds that of a check, and a space."""
+BESIDE = (
+    ("--compat-model", FOLDER, "-k", "fp32 and (loads or writes_text or chat_template)"),
+    ("--compat-wrapper", "adaptive", "-k", "gpt2 and fp32 and loads"),
+    ("--compat-pair", "gpt2", "qwen1.5-moe-a2.7b", "-k", "fp32 and carries_states"),
+    ("-m", "gpu", "-k", "gpt2 and fp32 and loads"),
+)
+"""What is run beside the registry's own models."""
 
 
 class Page(HTMLParser):
@@ -124,9 +126,18 @@ def known_cases(records: tuple[Record, ...]) -> dict[str, CaseRecord]:
 
 def run(folder: Path, *arguments: str) -> None:
     """Run pytest there, as a person would who copies a command."""
+    _run(folder, "-m", "pytest", "-p", "no:cacheprovider", *arguments)
+
+
+def compat(folder: Path, *arguments: str) -> None:
+    """Run the command line of the suite there."""
+    _run(folder, "-c", "from compat.cli import main; main()", *arguments)
+
+
+def _run(folder: Path, *arguments: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name[:6] != "PYTEST"}
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         check=False,
@@ -148,12 +159,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     (folder / "pytest.ini").write_text("[pytest]\ncompat_registry = models.yaml\n")
     (folder / "conftest.py").write_text((HERE / "twins_that_end_in_every_way.py").read_text())
     (folder / "test_suite.py").write_text("from compat.suite import test_check\n")
-    run(folder, "-n", "1", "--compat-modes", "fp32,nf4,meta", "--compat-report")
+    compat(folder, "twin", "gpt2", "-o", FOLDER)
+    run(folder, "-n", "1", "--compat-modes", "fp32,nf4,meta")
+    for arguments in BESIDE:
+        run(folder, *arguments)
+    compat(folder, "report", "reports/runs", "--registry", "models.yaml")
     return Made(folder)
 
 
 def test_the_run_has_ended_in_every_way(made: Made) -> None:
-    assert {case.outcome for case in made.cases.values()} == SEEN
+    assert {case.outcome for case in made.cases.values()} == set(Outcome)
+
+
+def test_it_has_tried_every_kind_of_target(made: Made) -> None:
+    ids = [CaseId.parse(case) for case in made.cases]
+    assert {at.weights for at in ids} == set(Weights)
+    assert {at.device for at in ids} == set(Device)
+    assert {at.wrapper for at in ids} == {"bare", "adaptive"}
+    assert {Kind.of(at.model) for at in ids} == set(Kind)
 
 
 def test_every_cell_leads_to_its_target_and_says_what_its_records_say(made: Made) -> None:
@@ -198,27 +221,44 @@ def test_every_line_of_a_registry_leads_to_the_entry_that_is_spoken_of(made: Mad
         assert lines[int(found[1]) - 1].strip() == f"- id: {model}"
 
 
-def commands(made: Made) -> Iterator[tuple[Outcome, str, str]]:
-    """For every outcome one case and the command that the page offers for it."""
-    for outcome in sorted(SEEN):
-        case = next(case for case in made.cases.values() if case.outcome is outcome)
-        target = case.case.rpartition("/")[0]
-        anchor = next(key for key, value in made.page.targets.items() if value == target)
-        rest = made.html.partition(f'id="{anchor}"')[2]
-        panel = re.split('<details class="(?:target|fold)', rest)[0]
-        offered = re.findall(r'<p class="reproduce"><code>(.*?)</code>', panel)
-        texts = [unescape(text).replace("CHECK", case.check) for text in offered]
-        own = {text for text in texts if text.endswith(f"-{case.check}]'")}
-        # A case with a finding has a command of its own, the others that of their target.
-        assert case.reproduce in own
-        yield outcome, case.case, case.reproduce
+def sampled(made: Made) -> list[CaseRecord]:
+    """A case for every outcome, and for all that passed or were skipped one of every kind."""
+    chosen: dict[tuple[object, ...], CaseRecord] = {}
+    for case in made.cases.values():
+        at = CaseId.parse(case.case)
+        kind = (at.weights, at.device, at.wrapper, Kind.of(at.model))
+        told = case.reason.code if case.reason else None
+        key = (case.outcome, told, *(kind if case.outcome in GREEN else ()))
+        chosen.setdefault(key, case)
+    return list(chosen.values())
 
 
-def test_a_command_of_every_outcome_gives_that_outcome_again(made: Made, tmp_path: Path) -> None:
-    for outcome, case, command in commands(made):
-        program, *arguments = shlex.split(command)
+def offered(made: Made, case: CaseRecord) -> set[str]:
+    """The commands that the page offers for a case."""
+    target = case.case.rpartition("/")[0]
+    anchor = next(key for key, value in made.page.targets.items() if value == target)
+    rest = made.html.partition(f'id="{anchor}"')[2]
+    panel = re.split('<details class="(?:target|fold)', rest)[0]
+    lines = re.findall(r'<p class="reproduce"><code>(.*?)</code>', panel)
+    # A case with a finding has a command of its own, the others that of their target.
+    texts = [unescape(line).replace("-CHECK]", f"-{case.check}]") for line in lines]
+    return {text for text in texts if f"-{case.check}]'" in text}
+
+
+def test_a_command_of_every_outcome_and_kind_gives_that_outcome_again(
+    made: Made, tmp_path: Path
+) -> None:
+    cases = sampled(made)
+    assert {case.outcome for case in cases} == set(Outcome)
+    for number, case in enumerate(cases):
+        assert case.reproduce in offered(made, case)
+        program, *arguments = shlex.split(case.reproduce)
         assert program == "pytest"
-        records = tmp_path / str(outcome)
+        records = tmp_path / str(number)
         run(made.folder, *arguments, "--compat-records", str(records))
         again = known_cases(merge(read_records(records).records))
-        assert {id_: found.outcome for id_, found in again.items()} == {case: outcome}
+        assert {id_: ended(found) for id_, found in again.items()} == {case.case: ended(case)}
+
+
+def ended(case: CaseRecord) -> tuple[object, ...]:
+    return case.outcome, case.reason.code if case.reason else None

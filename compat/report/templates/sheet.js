@@ -81,6 +81,15 @@ const choose = (article, target, anchor) => {
   }
 };
 
+// A case that did not pass may have a command of its own; all others have that of their target.
+const commandOf = (place, check) => {
+  const own = [...place.querySelectorAll(":scope > .end .reproduce code")].find((line) =>
+    line.textContent.includes(`-${check}]`),
+  );
+  const any = place.querySelector(":scope > .facts .reproduce code");
+  return (own ?? any)?.textContent.replace("-CHECK]", `-${check}]`);
+};
+
 // One case: what came of it, when, where, and the command that repeats it.
 const showCase = async (article, anchor, check) => {
   const row = [...article.querySelectorAll(".grid .c")].find((one) => one.cells[0].textContent === check);
@@ -93,10 +102,12 @@ const showCase = async (article, anchor, check) => {
   const facts = found
     ? `${found.outcome.replaceAll("_", " ")}${found.reason && ": " + found.reason} · ${found.seconds} s · ${found.started.replace("T", " ")} UTC · environment ${found.environment}`
     : "This check has no result for this target.";
+  const asserted = [...document.querySelectorAll("#checks dt")].find((name) => name.textContent === check);
+  if (asserted) cell.append(element("p", {}, asserted.nextElementSibling.textContent));
   cell.append(element("p", {}, element("code", {}, id)), element("p", {}, facts));
-  const command = [...place.querySelectorAll(".reproduce code")].pop()?.textContent;
+  const command = commandOf(place, check);
   if (command && found) {
-    const line = element("p", { class: "reproduce" }, element("code", {}, command.replace("CHECK", check)));
+    const line = element("p", { class: "reproduce" }, element("code", {}, command));
     offerCopy(line);
     cell.append(line, element("p", { class: "meta" }, element("span", { class: "src" }, "record " + found.execution)));
   }
