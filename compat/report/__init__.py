@@ -110,7 +110,7 @@ def write_report(
         html=folder / "index.html",
         records=folder / "results.jsonl",
         markdown=folder / "SUPPORTED_MODELS.md",
-        pages=write_pages(Material.of(read.records, registry, checks), folder),
+        pages=write_pages(Material.of(read.records, registry, checks, fit=fit), folder),
         problems=problems,
         missing=missing_jobs(read.records),
         unfinished=unfinished_runs(read.records),

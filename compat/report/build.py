@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from compat.fit.table import FitTable
 from compat.registry.spec import Registry
 from compat.report.comparison import ComparisonView
-from compat.report.counts import case_counts, tallies_of, totals_of, verdict_counts
+from compat.report.counts import tallies_of, totals_of
 from compat.report.download import download_of
 from compat.report.environments import (
     differences_of,
@@ -49,7 +49,7 @@ from compat.results.record import (
     Record,
     RunRecord,
 )
-from compat.targets import Kind, Weights
+from compat.targets import Kind
 
 
 def build_view(
@@ -88,13 +88,6 @@ def build_view(
         columns=columns,
         families=families_of(models),
         pairs=pairs_of(rows, registry, {target.id: target for target in targets}),
-        model_counts=verdict_counts(model.word for model in models if not model.wrapper),
-        target_counts=verdict_counts(
-            target.verdict.word
-            for target in targets
-            if target.coordinates.weights is not Weights.CONFIG
-        ),
-        case_counts=case_counts(targets),
         failures=failures_of(targets, rows),
         known_failures=known_failures_of(targets, rows),
         skips=skips_of(targets),

@@ -71,6 +71,7 @@ def facts_of(spec: Entry) -> FactsView:
         layers=str(spec.blocks.count),
         hidden=str(widths.hidden),
         block=spec.blocks.block_class,
+        path=spec.blocks.path,
         line=visible(" · ".join(part for part in parts if part)),
         notes=tuple(visible(note) for note in spec.evidence.notes),
         model_class=str(spec.model_class),

@@ -14,6 +14,7 @@ from compat.report.marks import outcome_word
 from compat.report.text import duration, is_link
 from compat.report.view import ReportView, column_of
 from compat.results.atomic import replace_text
+from compat.results.verdict import Word
 from compat.results.visible import visible
 from compat.targets import Weights
 
@@ -38,6 +39,7 @@ def render_html(view: ReportView) -> str:
         early=_joined(environment, EARLY),
         script=_joined(environment, SCRIPTS),
         weights=[weights for weights in Weights if weights is not Weights.CONFIG],
+        verdicts=[str(word) for word in Word],
         outcomes=[(outcome_word(outcome)[0], str(outcome)) for outcome in Outcome],
         reason_classes=list(ReasonClass),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from compat.outcomes import Outcome
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.report.markdown_table import escaped, report_link, table
-from compat.report.material import TWIN, Material, Status
+from compat.report.material import Material, Status
 from compat.report.text import visible
 from compat.results.record import CaseRecord
 from compat.results.verdict import Word
@@ -86,12 +86,24 @@ def _overview(material: Material, family: str, specs: list[ModelSpec]) -> tuple[
 
 
 def _status(material: Material, specs: list[ModelSpec]) -> str:
-    """The verdicts of a family's models, counted, and whether twins alone speak for them."""
-    counts = Counter(material.word(spec.id) for spec in specs)
-    said = ", ".join(f"{_WORDS[word]} {counts[word]} {word}" for word in Word if counts[word])
-    tested = [spec.id for spec in specs if material.word(spec.id).is_tested]
-    twins = tested and all(material.name(model).endswith(TWIN) for model in tested)
-    return f"{said} {TWIN}" if twins else said
+    """The verdicts of a family's models, counted by the kind of evidence for them."""
+    return "; ".join(
+        " ".join(filter(None, (_counted(material.word(spec.id) for spec in some), mark)))
+        for mark, some in _all_kinds(material, specs)
+    )
+
+
+def _all_kinds(material: Material, specs: list[ModelSpec]) -> Iterator[tuple[str, list[ModelSpec]]]:
+    known = [(mark, some) for mark, some in material.by_kind(specs) if some]
+    yield from known
+    named = {spec.id for _, some in known for spec in some}
+    if rest := [spec for spec in specs if spec.id not in named]:
+        yield "", rest
+
+
+def _counted(words: Iterable[Word]) -> str:
+    counts = Counter(words)
+    return ", ".join(f"{_WORDS[word]} {counts[word]} {word}" for word in Word if counts[word])
 
 
 def _over_models(statuses: Iterable[Status]) -> str:
@@ -178,10 +190,11 @@ def _features(material: Material, families: dict[str, list[ModelSpec]]) -> Itera
         ("Family", *(title for title, _, _ in _FEATURES)),
         (
             (
-                escaped(name),
-                *(_feature(material, specs, areas, words) for _, areas, words in _FEATURES),
+                " ".join(filter(None, (escaped(name), mark))),
+                *(_feature(material, some, areas, words) for _, areas, words in _FEATURES),
             )
             for name, specs in families.items()
+            for mark, some in material.by_kind(specs)
         ),
     )
 

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Iterator
 from compat.outcomes import Outcome
 from compat.registry.spec import ModelSpec
 from compat.report.evidence import TargetEvidence
+from compat.report.markdown_fit import fit_lines
 from compat.report.markdown_table import escaped, table
 from compat.report.material import Material, is_decided, mode_of
 from compat.report.text import byte_size, parameters, visible
 from compat.results.record import Measures
-from compat.targets import Mode
+from compat.targets import Mode, Weights
 
 _BYTES = {Mode.FP32: 4, Mode.BF16: 2}
 """Bytes a parameter, in the modes where that is all there is to it."""
@@ -49,7 +50,7 @@ def _lines(material: Material) -> Iterator[str]:
     yield from _modes(material)
     yield from _tokens(material)
     yield from _generation(material)
-    yield from _memory_at_size(material)
+    yield from fit_lines(material.fit) if material.fit else _memory_at_size(material)
     yield from _memory_measured(material)
     yield from _checklist(material)
 
@@ -74,12 +75,24 @@ def _modes(material: Material) -> Iterator[str]:
     """What was asked for and what was loaded, by mode: as the loaded models say."""
     yield "## Precision, device maps and attention (from the records)"
     yield ""
-    found: dict[str, list[TargetEvidence]] = {}
+    found: dict[tuple[Weights, str], list[TargetEvidence]] = {}
     for target in material.targets:
-        found.setdefault(mode_of(target), []).append(target)
+        found.setdefault((target.coordinates.weights, mode_of(target)), []).append(target)
     yield from table(
-        ("Mode", "Targets loaded", "dtype", "Device map", "Attention", "Share in 8 or 4 bit"),
-        (_mode_row(mode, targets) for mode, targets in found.items()),
+        (
+            "Weights",
+            "Mode",
+            "Targets loaded",
+            "dtype",
+            "Device map",
+            "Attention",
+            "Share in 8 or 4 bit",
+        ),
+        (
+            (str(weights), *row)
+            for (weights, mode), targets in found.items()
+            if (row := _mode_row(mode, targets))[1] != "0"
+        ),
     )
 
 
@@ -143,28 +156,33 @@ def _generation(material: Material) -> Iterator[str]:
     yield "Every case passes its settings explicitly; none rests on a checkpoint's defaults."
     yield ""
     yield from table(
-        ("Check", "Passed", "Failing"),
+        ("Check", "Weights", "Passed", "Failing"),
         (
-            (escaped(check), f"{passed:,} of {total:,} targets", _listed(failing))
+            (escaped(check), str(weights), f"{passed:,} of {total:,} targets", _listed(failing))
             for check in _GENERATION
-            for passed, total, failing in [_count(material, (check,))]
-            if total
+            for weights, passed, total, failing in _counts(material, (check,))
         ),
     )
 
 
-def _count(material: Material, checks: Collection[str]) -> tuple[int, int, tuple[str, ...]]:
-    """Cases that passed, cases that say anything, and the models of the others."""
-    passed, total, failing = 0, 0, dict[str, None]()
-    for target in material.targets:
-        for name, case in target.cases.items():
-            if name in checks and is_decided(case):
-                total += 1
-                if case.outcome in (Outcome.PASSED, Outcome.FIXED):
-                    passed += 1
-                else:
-                    failing[target.coordinates.model] = None
-    return passed, total, tuple(failing)
+def _counts(
+    material: Material, checks: Collection[str]
+) -> Iterator[tuple[Weights, int, int, tuple[str, ...]]]:
+    """By kind of weights: cases that passed, that say anything, and the models of the others."""
+    for weights in Weights:
+        passed, total, failing = 0, 0, dict[str, None]()
+        for target in material.targets:
+            if target.coordinates.weights is not weights:
+                continue
+            for name, case in target.cases.items():
+                if name in checks and is_decided(case):
+                    total += 1
+                    if case.outcome in (Outcome.PASSED, Outcome.FIXED):
+                        passed += 1
+                    else:
+                        failing[target.coordinates.model] = None
+        if total:
+            yield weights, passed, total, tuple(failing)
 
 
 def _listed(models: tuple[str, ...]) -> str:
@@ -241,10 +259,10 @@ def _checklist(material: Material) -> Iterator[str]:
     yield "## Validation checklist"
     yield ""
     for title, checks in _CHECKLIST:
-        passed, total, failing = _count(material, checks)
-        if not total:
-            yield f"- [ ] {title}: not tested"
-        else:
+        counts = tuple(_counts(material, checks))
+        for weights, passed, total, failing in counts:
             mark = "x" if passed == total else " "
             beside = f"; not in {_listed(failing)}" if failing else ""
-            yield f"- [{mark}] {title}: {passed:,} of {total:,}{beside}"
+            yield f"- [{mark}] {title}, {weights}: {passed:,} of {total:,}{beside}"
+        if not counts:
+            yield f"- [ ] {title}: not tested"

@@ -98,10 +98,10 @@ def _pair(material: Material, position: int, pair: PairSpec, word: Word) -> Iter
         ends = [_said(measured, f"{role}_{name}") for role in ("source", "receiver")]
         if any(ends):
             yield f"- {title}: {ends[0] or '-'} → {ends[1] or '-'}"
-    for case in material.cases(pair.id, tuple(_LEARNING)):
-        learned = _learned(case)
+    for check, what in _LEARNING.items():
+        learned = ", ".join(filter(None, map(_learned, material.cases(pair.id, (check,)))))
         if learned:
-            yield f"- {learned}"
+            yield f"- {what}, loss in nats a token: {learned}"
     if isinstance(size := measured.get("pair_bytes"), int | float):
         yield f"- Memory of both, as loaded: {byte_size(size)}"
     for case in material.cases(pair.id):
@@ -129,8 +129,7 @@ def _learned(case: CaseRecord) -> str:
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return ""
     mode = case.case.rsplit("/", 3)[1]
-    what = _LEARNING[case.check]
-    return f"{what} in {mode}: loss from {number(before)} to {number(after)} nats a token"
+    return f"{number(before)} → {number(after)} in {mode}"
 
 
 def _fault(case: CaseRecord) -> str:
@@ -146,18 +145,24 @@ def _requirements(material: Material, pairs: list[PairSpec]) -> Iterator[str]:
     yield "## Technical validation"
     yield ""
     yield from table(
-        ("Requirement", "Check", "Passed"),
+        ("Requirement", "Check", "Weights", "Passed"),
         (
-            (title, escaped(check), f"{passed} of {total}" if total else "not tested")
+            (title, escaped(check), weights, passed)
             for title, check in _REQUIREMENTS
-            for passed, total in [_passed(material, pairs, check)]
+            for weights, passed in _passed(material, pairs, check)
         ),
     )
 
 
-def _passed(material: Material, pairs: list[PairSpec], check: str) -> tuple[int, int]:
-    cases = [
-        case for pair in pairs for case in material.cases(pair.id, (check,)) if is_decided(case)
-    ]
-    passed = sum(case.outcome in (Outcome.PASSED, Outcome.FIXED) for case in cases)
-    return passed, len(cases)
+def _passed(material: Material, pairs: list[PairSpec], check: str) -> Iterator[tuple[str, str]]:
+    """By the kind of weights that speaks for a pair: cases that passed, of those that ran."""
+    counts: dict[str, list[bool]] = {}
+    for pair in pairs:
+        for case in material.cases(pair.id, (check,)):
+            if is_decided(case):
+                passed = case.outcome in (Outcome.PASSED, Outcome.FIXED)
+                counts.setdefault(str(material.kind(pair.id)), []).append(passed)
+    for weights, ends in counts.items():
+        yield weights, f"{sum(ends)} of {len(ends)}"
+    if not counts:
+        yield "-", "not tested"

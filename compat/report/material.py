@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from compat.fit.table import FitTable
 from compat.outcomes import Blame, Outcome
 from compat.registry.pair import Entry, entries_of
-from compat.registry.spec import Registry
+from compat.registry.spec import ModelSpec, Registry
 from compat.report.evidence import TargetEvidence, areas_of, gather
 from compat.report.markdown_table import escaped
 from compat.report.view import DescribedCheck
@@ -22,6 +23,8 @@ from compat.targets.target import BARE
 _FAILURES = frozenset({Outcome.FAILED, Outcome.CRASHED, Outcome.TIMEOUT})
 TWIN = "*(twin)*"
 """Marks what rests on a twin alone."""
+MARKS = {Weights.HUB: "", Weights.LOCAL: "*(local)*", Weights.TWIN: TWIN}
+"""What marks each kind of evidence: a checkpoint of the hub needs none."""
 
 _PASSES = frozenset({Outcome.PASSED, Outcome.FIXED})
 _STRENGTH = (Weights.HUB, Weights.LOCAL, Weights.TWIN)
@@ -69,6 +72,8 @@ class Material:
     targets: tuple[TargetEvidence, ...]
     dated: str
     """Where all of it comes from, in a sentence."""
+    fit: FitTable | None = None
+    """What models take at full size, where that was predicted."""
 
     @classmethod
     def of(
@@ -77,6 +82,7 @@ class Material:
         registry: Registry,
         checks: Collection[DescribedCheck],
         freshness: Freshness | None = None,
+        fit: FitTable | None = None,
     ) -> Material:
         """Gather it from records."""
         merged = merge(records)
@@ -89,7 +95,7 @@ class Material:
             if target.coordinates.wrapper == BARE
             and target.coordinates.weights is not Weights.CONFIG
         )
-        return cls(registry, targets, _dated(merged))
+        return cls(registry, targets, _dated(merged), fit)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -138,10 +144,29 @@ class Material:
         leads = (leading(verdicts) for verdicts in modes.values())
         return judge_model([lead for lead in leads if lead is not None])
 
+    def kind(self, model: str) -> Weights | None:
+        """The kind of weights that speaks for a model; None where none does."""
+        targets = self.evidence.get(model, ())
+        return targets[0].coordinates.weights if targets else None
+
+    def by_kind(self, specs: Iterable[ModelSpec]) -> Iterator[tuple[str, list[ModelSpec]]]:
+        """Models by what marks the evidence for them: what is summed up is never mixed.
+
+        Where nothing is known of any, they come together and unmarked.
+        """
+        kinds: dict[Weights | None, list[ModelSpec]] = {}
+        for spec in specs:
+            kinds.setdefault(self.kind(spec.id), []).append(spec)
+        known = [weights for weights in _STRENGTH if weights in kinds]
+        for weights in known:
+            yield MARKS[weights], kinds[weights]
+        if not known:
+            yield "", kinds.get(None, [])
+
     def name(self, model: str) -> str:
-        """A model's id, marked where a twin speaks for it."""
-        weights = {target.coordinates.weights for target in self.evidence.get(model, ())}
-        return escaped(model) + (f" {TWIN}" if weights == {Weights.TWIN} else "")
+        """A model's id, marked where a twin or a folder speaks for it."""
+        kind = self.kind(model)
+        return " ".join(filter(None, (escaped(model), MARKS[kind] if kind else "")))
 
 
 def is_decided(case: CaseRecord) -> bool:

@@ -37,9 +37,8 @@ def step_summary(view: ReportView, changes: ComparisonView | None = None) -> str
 def _lines(view: ReportView, changes: ComparisonView | None) -> Iterator[str]:
     yield "## Compatibility of language models"
     yield ""
-    yield f"**Models:** {_counted(view.model_counts)}  "
-    yield f"**Targets:** {_counted(view.target_counts)}  "
-    yield f"**Cases:** {_counted(view.case_counts)}"
+    for tally in view.tallies:
+        yield f"**{escaped(tally.title)} ({tally.evidence}):** {_counted(tally.counts)}  "
     yield ""
     if view.gaps or view.problems:
         yield from _listed("⚠️ Incomplete", (*view.gaps, *view.problems))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from compat.report.comparison import ComparisonView
-from compat.report.count_view import CountView, TallyView, TotalView
+from compat.report.count_view import TallyView, TotalView
 from compat.report.drawing_view import DrawingView
 from compat.report.environment_view import DisagreementView, EnvironmentView
 from compat.report.finding_view import FailureView, SkipView, UntestedView
@@ -122,6 +122,8 @@ class FactsView:
     model_class: str = ""
     line_number: int = 0
     """In models.yaml."""
+    path: str = ""
+    """Of the blocks."""
     confidence: str = ""
     learned: str = ""
     """Of a pair, from its records: what training each adapter did."""
@@ -235,9 +237,6 @@ class ReportView:
     columns: tuple[ColumnView, ...]
     families: tuple[FamilyView, ...]
     pairs: tuple[PairView, ...]
-    model_counts: tuple[CountView, ...]
-    target_counts: tuple[CountView, ...]
-    case_counts: tuple[CountView, ...]
     failures: tuple[FailureView, ...]
     known_failures: tuple[FailureView, ...]
     skips: tuple[SkipView, ...]

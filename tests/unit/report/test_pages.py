@@ -23,9 +23,12 @@ from tests.unit.report.records import (
     case_record,
     model_spec,
     passing,
+    registry_of,
     run_records,
     target_of,
 )
+from tests.unit.report.test_memory import row as fit_row
+from tests.unit.report.test_memory import table
 
 ANVIL, ROCKET = model_spec("acme/anvil-1b"), model_spec("acme/rocket-7b", family="saturn")
 REGISTRY = Registry.model_validate(
@@ -156,8 +159,8 @@ def test_configuration_is_what_was_loaded() -> None:
         measured("special_tokens_present", "tokenizer", eos_token="</s>", pad_token=None),
     )
     modes = section(text, "## Precision, device maps and attention (from the records)")
-    assert row(modes, "fp32") == ["fp32", "1", "float32", "cpu", "sdpa", "-"]
-    assert row(modes, "nf4") == ["nf4", "1", "float32", "cpu", "eager", "85% to 85%"]
+    assert row(modes, "twin | fp32")[2:] == ["1", "float32", "cpu", "sdpa", "-"]
+    assert row(modes, "twin | nf4")[2:] == ["1", "float32", "cpu", "eager", "85% to 85%"]
     assert "\\</s\\>" in row(text, "acme/anvil-1b *(twin)*")[1]
 
 
@@ -185,11 +188,57 @@ def test_the_checklist_ticks_only_what_passed_everywhere_it_ran() -> None:
     failure = FailureRecord(type="E", message="no")
     bad = case_record(NF4, asked, Outcome.FAILED, failure=failure)
     text = page(CONFIGURATION, case_record(FP32, asked))
-    assert "- [x] dtypes are as asked: 1 of 1" in text
+    assert "- [x] dtypes are as asked, twin: 1 of 1" in text
     assert "- [ ] attention implementations agree: not tested" in text
-    assert "- [ ] dtypes are as asked: 1 of 2; not in acme/anvil-1b" in page(
+    assert "- [ ] dtypes are as asked, twin: 1 of 2; not in acme/anvil-1b" in page(
         CONFIGURATION, case_record(FP32, asked), bad
     )
+
+
+def test_a_checkpoint_and_a_twin_are_never_added_up() -> None:
+    hub = target_of(ROCKET, Mode.FP32, Weights.HUB)
+    asked = FakeCheck("dtype_as_asked", "precision", "")
+    failure = FailureRecord(type="E", message="no")
+    records = [
+        case_record(FP32, asked),
+        case_record(hub, asked, Outcome.FAILED, failure=failure),
+        measured("loads", "loading", dtype="float32"),
+        measured("loads", "loading", hub, dtype="float32"),
+    ]
+    text = page(CONFIGURATION, *records)
+    assert "- [ ] dtypes are as asked, hub: 0 of 1; not in acme/rocket-7b" in text
+    assert "- [x] dtypes are as asked, twin: 1 of 1" in text
+    modes = section(text, "## Precision, device maps and attention (from the records)")
+    assert row(modes, "hub | fp32")[2] == row(modes, "twin | fp32")[2] == "1"
+
+
+def test_a_family_of_which_one_has_a_checkpoint_says_each_apart() -> None:
+    registry = registry_of(ANVIL, model_spec("acme/hammer-1b"))
+    hammer = target_of(registry.models[1], Mode.FP32, Weights.HUB)
+    records = [*everywhere(), *passing(hammer)]
+    text = PAGES[ARCHITECTURES](Material.of(records, registry, CHECKS))
+    assert row(text, "**llama**")[3] == "✅ 1 works; ✅ 1 works *(twin)*"
+    features = section(text, "## Feature support")
+    assert row(features, "llama *(twin)* |")[1] == "✅"
+    assert row(features, "llama |")[1] == "✅"
+
+
+def test_what_fits_is_a_table_with_batch_sizes_for_pairs() -> None:
+    fit = table(fit_row(Mode.NF4, fits=True), why="its class | comes with its repository")
+    text = PAGES[CONFIGURATION](Material.of([], REGISTRY, CHECKS, fit=fit))
+    size = section(text, "## Memory at size (predicted by compat fit, from configs alone)")
+    assert "Held against GPUs with 24 GB free, 1 x 512 tokens, attention sdpa" in size
+    assert row(size, "acme/m0 | nf4")[2:] == [
+        "4 GB",
+        "none",
+        "500 MB",
+        "3 GB",
+        "5.7 GB",
+        "yes",
+        "12 / 3",
+    ]
+    assert row(size, "m0 \\+ m1")[1:] == ["bf16", "linear", "2", "6", "12", "68 GB"]
+    assert "Not predicted: acme/own: its class \\| comes with its repository" in size
 
 
 def pair_case(check: str, outcome: Outcome = Outcome.PASSED, **changes: object) -> CaseRecord:
@@ -206,10 +255,10 @@ def test_a_pair_says_what_differs_and_what_its_adapters_learned() -> None:
     pair = section(text, "### Pair 1: acme/anvil-1b → acme/rocket-7b")
     assert "**COMPATIBLE** *(twins)*" in pair
     assert "- Hidden sizes: 2048 → 2048" in pair
-    assert "- Adapter in fp32: loss from 6.5 to 2.25 nats a token" in pair
+    assert "- Adapter, loss in nats a token: 6.5 → 2.25 in fp32" in pair
     assert "- Memory of both, as loaded: 3 MB" in pair
-    assert row(text, "Adapter learns")[2] == "1 of 1"
-    assert row(text, "Resampler learns")[2] == "not tested"
+    assert row(text, "Adapter learns")[2:] == ["twin", "1 of 1"]
+    assert row(text, "Resampler learns")[2:] == ["-", "not tested"]
 
 
 def test_a_pair_that_fails_is_not_compatible_and_says_why() -> None:

@@ -68,7 +68,8 @@ def only_pair(view: ReportView) -> PairView:
 def test_a_pair_is_no_row_of_the_matrix() -> None:
     view = view_of(*CPU_MODES)
     assert [model.name for model in view.models] == ["anvil-1b", "rocket-7b"]
-    assert sum(count.count for count in view.model_counts) == 2
+    models = [tally for tally in view.tallies if tally.title == "Models"]
+    assert sum(count.count for tally in models for count in tally.counts) == 2
     assert only_pair(view).row.name == "anvil-1b → rocket-7b"
 
 

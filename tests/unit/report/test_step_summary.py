@@ -38,7 +38,7 @@ def failing(message: str) -> list[object]:
 
 def test_it_counts_and_names_what_failed() -> None:
     text = step_summary(build_view(failing("off by one"), REGISTRY, checks=CHECKS))  # type: ignore[arg-type]
-    assert "**Models:** 1 broken" in text
+    assert "**Models (twin):** 1 broken" in text
     assert "ValueError: off by one" in text
     assert "anvil-1b" in text
 

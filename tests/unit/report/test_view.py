@@ -70,9 +70,14 @@ def test_every_cell_traces_to_records() -> None:
 def test_counts_add_up() -> None:
     registry = registry_of(*(model_spec(f"acme/m{number}") for number in range(8)))
     view = build_view(varied_records(registry), registry, checks=CHECKS)
-    assert sum(count.count for count in view.model_counts) == 8
-    assert sum(count.count for count in view.target_counts) == 8 * len(CPU_MODES)
-    assert sum(count.count for count in view.case_counts) == 8 * len(CPU_MODES) * len(CHECKS) + 8
+    counted = dict.fromkeys(("Models", "Targets", "Cases"), 0)
+    for tally in view.tallies:
+        counted[tally.title] += sum(count.count for count in tally.counts)
+    assert counted == {
+        "Models": 8,
+        "Targets": 8 * len(CPU_MODES),
+        "Cases": 8 * len(CPU_MODES) * len(CHECKS) + 8,
+    }
 
 
 def test_a_cell_leads_with_the_checkpoint_and_keeps_the_twin() -> None:
