@@ -10,6 +10,10 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/bytecode
 
+# Libraries write what they log to stderr as well, which pytest keeps; to listen to each of the 86
+# loggers of torch and transformers that do not propagate, six times a case, takes longer than most checks.
+BATCH := -p no:logging
+
 .DEFAULT_GOAL := help
 .PHONY: help env report faults test lint unit suite picture clean
 
@@ -29,7 +33,7 @@ report: $(STAMP)  ## run every check on the twins of the whole registry and writ
 	@$(BIN)/compat twin --all --workers $(WORKERS)
 	@$(MAKE) --no-print-directory faults
 	@echo "==> running every check in every mode on $(WORKERS) workers"
-	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-report
+	@$(BIN)/pytest tests/test_compat.py $(BATCH) -n $(WORKERS) --compat-report
 
 faults: $(STAMP)  ## try every fault on the check that is there for it and write reports/sick.json
 	@echo "==> trying every fault"
@@ -52,7 +56,7 @@ unit: $(STAMP)
 
 suite: $(STAMP)
 	@echo "==> the suite on one twin a family in fp32 and nf4"
-	@$(BIN)/pytest tests/test_compat.py -n $(WORKERS) --compat-per-family 1 --compat-modes fp32,nf4,meta
+	@$(BIN)/pytest tests/test_compat.py $(BATCH) -n $(WORKERS) --compat-per-family 1 --compat-modes fp32,nf4,meta
 
 picture:  ## photograph reports/index.html for the README
 	@mkdir -p docs

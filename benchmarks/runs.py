@@ -18,6 +18,8 @@ from compat.results.record import CaseRecord, JobEndRecord, Record
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
 """One twin a family in two modes: what `make test` runs."""
+BATCH = ("-p", "no:logging")
+"""As the Makefile runs the suite: what libraries log is in what they write to stderr, too."""
 
 BYTECODE = {
     "PYTHONDONTWRITEBYTECODE": "",
