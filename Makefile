@@ -10,8 +10,8 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/bytecode
 
-# Libraries write what they log to stderr as well, which pytest keeps; to listen to each of the 86
-# loggers of torch and transformers that do not propagate, six times a case, takes longer than most checks.
+# Libraries write what they log to stderr as well, which pytest keeps. That it also listens to all of
+# torch's loggers, anew in each phase of each case, shows in the time: `python -m benchmarks overhead`.
 BATCH := -p no:logging
 
 .DEFAULT_GOAL := help
