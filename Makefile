@@ -4,11 +4,8 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-
-# pytest rewrites some 150 modules at every start. Where a machine is set to keep no bytecode beside
-# the sources, it is kept within the environment.
+# Runs and their tests start many processes: what Python compiles for one is kept for the next.
 export PYTHONDONTWRITEBYTECODE :=
-export PYTHONPYCACHEPREFIX ?= $(CURDIR)/$(VENV)/bytecode
 
 # Libraries write what they log to stderr as well, which pytest keeps. That it also listens to all of
 # torch's loggers, anew in each phase of each case, shows in the time: `python -m benchmarks overhead`.

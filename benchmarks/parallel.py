@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.runs import SMALL, run_suite
+from benchmarks.runs import SMALL, SuiteRun, run_suite
 
 Figures = dict[str, float]
 
@@ -26,8 +26,10 @@ def isolation() -> Figures:
     all that watches over the worker. The other ratio is a worker over none, with what each takes to
     start and run one case left out: what goes between processes for every case.
     """
-    plain, isolated, in_process = _fastest([XDISTS_SCHEDULER, ISOLATED, IN_PROCESS], SMALL)
-    start_isolated, start_in_process = _fastest([ISOLATED, IN_PROCESS], ONE_CASE)
+    runs = _fastest([XDISTS_SCHEDULER, ISOLATED, IN_PROCESS], SMALL)
+    plain, isolated, in_process = (run.seconds for run in runs)
+    starts = _fastest([ISOLATED, IN_PROCESS], ONE_CASE)
+    start_isolated, start_in_process = (run.seconds for run in starts)
     return {
         "plain_seconds": round(plain, 1),
         "isolated_seconds": round(isolated, 1),
@@ -35,6 +37,7 @@ def isolation() -> Figures:
         "start_isolated_seconds": round(start_isolated, 1),
         "start_in_process_seconds": round(start_in_process, 1),
         "ratio": round(isolated / plain, 3),
+        "ratio_of_processor_time": round(runs[1].cpu_seconds / runs[0].cpu_seconds, 3),
         "ratio_to_in_process_without_start": round(
             (isolated - start_isolated) / (in_process - start_in_process), 3
         ),
@@ -48,13 +51,15 @@ def speedup() -> Figures:
     """
     one, two = _fastest([OWN_SCHEDULER, ("-n2",)], SMALL)
     return {
-        "n1_seconds": round(one, 1),
-        "n2_seconds": round(two, 1),
-        "speedup": round(one / two, 2),
+        "n1_seconds": round(one.seconds, 1),
+        "n2_seconds": round(two.seconds, 1),
+        "speedup": round(one.seconds / two.seconds, 2),
+        "n1_processor_seconds": round(one.cpu_seconds, 1),
+        "n2_processor_seconds": round(two.cpu_seconds, 1),
     }
 
 
-def _fastest(ways: Sequence[Sequence[str]], selection: Sequence[str]) -> list[float]:
-    """Seconds that each way of running a selection takes; the ways take turns."""
-    passes = [[run_suite(*selection, *way).seconds for way in ways] for _ in range(PASSES)]
-    return [min(seconds) for seconds in zip(*passes, strict=True)]
+def _fastest(ways: Sequence[Sequence[str]], selection: Sequence[str]) -> list[SuiteRun]:
+    """The fastest run of a selection in each of some ways; the ways take turns."""
+    passes = [[run_suite(*selection, *way) for way in ways] for _ in range(PASSES)]
+    return [min(runs, key=lambda run: run.seconds) for runs in zip(*passes, strict=True)]

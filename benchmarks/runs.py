@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,12 +21,8 @@ SMALL = ("--compat-per-family=1", "--compat-modes=fp32,nf4")
 """One twin a family in two modes: what `make test` runs."""
 BATCH = ("-p", "no:logging")
 """As the Makefile runs the suite: what libraries log is in what they write to stderr, too."""
-
-BYTECODE = {
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "bytecode"),
-}
-"""Modules are compiled once, as on most machines and in the Makefile, whatever is set here."""
+KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""As on any machine whose Python does not compile everything anew for every process."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,8 @@ class SuiteRun:
 
     seconds: float
     records: tuple[Record, ...]
+    cpu_seconds: float = 0.0
+    """Processor time of all its processes, which says more than wall time on a busy machine."""
 
     @property
     def cases(self) -> list[CaseRecord]:
@@ -59,10 +58,18 @@ def run_suite(*arguments: str) -> SuiteRun:
             *(sys.executable, "-m", "pytest", "tests/test_compat.py", "-q"),
             *("-p", "no:cacheprovider", f"--compat-records={folder}", *arguments),
         ]
+        before = _cpu_seconds()
         seconds, status, output = timed(command)
+        spent = _cpu_seconds() - before
         if status not in (0, 1):
             raise RuntimeError(f"{' '.join(command)} ended with {status}:\n{output[-2000:]}")
-        return SuiteRun(seconds, tuple(read_records([Path(folder)]).records))
+        return SuiteRun(seconds, tuple(read_records([Path(folder)]).records), spent)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of all children so far, and of theirs that they have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def timed(command: Sequence[str], **environment: str) -> tuple[float, int, str]:
@@ -71,7 +78,7 @@ def timed(command: Sequence[str], **environment: str) -> tuple[float, int, str]:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, **BYTECODE, **environment},
+        env={**os.environ, **KEEP_BYTECODE, **environment},
         capture_output=True,
         text=True,
         check=False,

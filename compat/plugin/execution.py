@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -66,18 +64,6 @@ def end_session(config: pytest.Config, exit_status: int) -> None:
     session.recorder.end_run(int(exit_status), session.holder.loads)
     if not session.workerinput:
         session.write_report()
-    if "torch" in sys.modules:
-        spare_last_collections()
-
-
-def spare_last_collections() -> None:
-    """Leave what is alive out of the ten full collections in which pytest ends.
-
-    torch and transformers make half a million objects that never die. What is garbage by now is
-    collected here, so that what its finalizers raise is reported still.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def begin(item: pytest.Item, asked: Asked) -> None:

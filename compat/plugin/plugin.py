@@ -5,7 +5,6 @@ Everything but options and marks is imported when a test asks for a target.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from compat.plugin.options import Options
     from compat.plugin.wrappers import WrapperFactory
 
-pytest_plugins = ["compat.plugin.fixtures"]
+pytest_plugins = ["compat.plugin.fixtures", "compat.plugin.ending"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -39,7 +38,6 @@ def pytest_compat_wrappers() -> Mapping[str, WrapperFactory]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Have a worker do the work where targets are to run in a child process."""
-    config.add_cleanup(gc.unfreeze)  # first of all, so that it comes last: `end_session` freezes
     if config.getoption("--compat-isolate"):
         from compat.plugin.workers import isolate
 
