@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.fitting import fit
 from benchmarks.loop import LIGHT_AREAS
 from benchmarks.page import page
 from benchmarks.parallel import isolation, speedup
@@ -133,6 +134,7 @@ def memory() -> Figures:
 
 FIGURES = {
     "collection": collection,
+    "fit": fit,
     "isolation": isolation,
     "loads": loads,
     "overhead": overhead,

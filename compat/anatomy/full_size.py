@@ -6,8 +6,9 @@ Built from a config in a moment, without weights, network or GPU.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,11 +18,13 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import cross_entropy
 
+from compat.anatomy.block_kinds import KindsOfBlocks, repeated_blocks
 from compat.anatomy.fake_forward import NEEDS_DATA, build_fake, supported_attention
 from compat.anatomy.kv_cache import cache_bytes, cache_of
 from compat.anatomy.live_storage import LiveStorage, TooManyOperationsError
 from compat.anatomy.matrices import BYTES_PER_ELEMENT, quantizable, quantized_bytes
 from compat.anatomy.meta_build import AUTO_CLASSES, ModelKind
+from compat.anatomy.sampled_run import SampledRun
 from compat.anatomy.size_facts import NotPredictableError, RunFacts, WeightFacts
 from compat.anatomy.unknown_values import AtMost
 
@@ -30,8 +33,9 @@ MOST_OPERATIONS = 50_000
 scanned token by token in Python takes as many times more as there are tokens."""
 STACKED = 3
 """Dimensions of a stack of matrices."""
-SCANNED = (16, 32)
-"""Lengths at which such a model is run: what it takes grows with the length in a straight line."""
+SCANNED = {False: (16, 32), True: (4, 8)}
+"""Lengths at which such a model is run, by whether backward, too: what it takes grows with the
+length in a straight line, which a forward is on from 16 tokens and a backward from the first."""
 
 
 class FakeModel:
@@ -45,16 +49,19 @@ class FakeModel:
         *,
         dtype: torch.dtype,
         attention: str,
+        every_block: bool = False,
     ) -> None:
         """Build transformers' own class for a config, in a dtype, with an attention implementation.
 
+        `every_block`: run all blocks, where otherwise a few of each kind stand for the others.
         Raises NotPredictableError where transformers has no such class.
         """
         config = _config(model_type, arguments)
         model_class = _class_of(config, kind)
         self.dtype = dtype
         self._has_encoder = bool(getattr(config, "is_encoder_decoder", False))
-        self._scans = False
+        self._scans: dict[int, bool] = {}
+        """By length, whether it is too much to be run in full."""
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         with self._mode, _quietly():
             self._model = build_fake(
@@ -66,6 +73,14 @@ class FakeModel:
                 supported_attention(model_class, attention),
                 asked=dtype,
             )
+        self._repeated = () if every_block else repeated_blocks(self._model)
+        self._agree: set[bool] = set()
+        """Whether blocks of a kind were seen to take the same, in a forward, in a backward."""
+
+    @property
+    def runs_every_block(self) -> bool:
+        """Whether it does: as asked, with few blocks, or where no block can stand for another."""
+        return not self._repeated
 
     def weights(self) -> WeightFacts:
         """Count the weights in every form that a mode stores them in."""
@@ -104,30 +119,56 @@ class FakeModel:
         The gradient is that of the embedded tokens, as a soft prompt and an adapter have it; the
         loss is the cross entropy of the logits in float32. Raises as `forward` does.
         """
-        if not self._scans:
+        if length not in self._scans:
             self.forward(batch, length)  # tells whether it does
         return self._run_or_draw(batch, length, backward=True)
 
     def _run_or_draw(self, batch: int, length: int, *, backward: bool) -> RunFacts:
         """Run it, or draw a straight line through two short runs where it scans in Python."""
-        if not self._scans:
+        if not self._scans.get(length):
             try:
-                return self._run(batch, length, backward=backward)
+                facts = self._run(batch, length, backward=backward)
             except TooManyOperationsError:
-                self._scans = True
-        if length <= SCANNED[-1]:
+                self._scans[length] = True
+            else:
+                self._scans[length] = False
+                return facts
+        lengths = SCANNED[backward]
+        if length <= lengths[-1]:
             return self._run(batch, length, backward=backward, bounded=False)
-        short, longer = (self._run(batch, one, backward=backward, bounded=False) for one in SCANNED)
+        short, longer = (self._run(batch, one, backward=backward, bounded=False) for one in lengths)
         return RunFacts(
-            peak=_extended(short.peak, longer.peak, length),
+            peak=_extended(lengths, (short.peak, longer.peak), length),
             cache=None
             if short.cache is None or longer.cache is None
-            else _extended(short.cache, longer.cache, length),
+            else _extended(lengths, (short.cache, longer.cache), length),
         )
 
     def _run(self, batch: int, length: int, *, backward: bool, bounded: bool = True) -> RunFacts:
-        known = chain(self._model.parameters(), self._model.buffers())
         limit = MOST_OPERATIONS if bounded and not backward else None
+        if self._repeated:
+            stacks = [replace(stack, agree=backward in self._agree) for stack in self._repeated]
+            try:
+                facts = self._run_blocks(stacks, batch, length, backward, limit)
+            except (NotPredictableError, TooManyOperationsError):
+                raise
+            except Exception:  # whatever a model says to blocks that do nothing
+                self._repeated = ()
+            else:
+                self._agree.add(backward)
+                return facts
+        return self._run_blocks((), batch, length, backward, limit)
+
+    def _run_blocks(
+        self,
+        repeated: Sequence[KindsOfBlocks],
+        batch: int,
+        length: int,
+        backward: bool,
+        limit: int | None,
+    ) -> RunFacts:
+        """Run it, of the repeated blocks only those that stand for them all."""
+        known = chain(self._model.parameters(), self._model.buffers())
         with ExitStack() as stack:
             stack.enter_context(self._mode)
             stack.enter_context(_quietly())
@@ -138,6 +179,7 @@ class FakeModel:
             storage = stack.enter_context(
                 LiveStorage((*known, *inputs.values()), most_operations=limit)
             )
+            run = stack.enter_context(SampledRun(repeated, storage, limit))
             try:
                 output = self._model(**inputs, use_cache=not backward)
                 if backward:
@@ -147,7 +189,8 @@ class FakeModel:
             except NEEDS_DATA as error:
                 raise NotPredictableError(f"what it does depends on data ({error})") from error
             cache = None if backward else cache_of(output)
-        return RunFacts(storage.peak, None if cache is None else cache_bytes(cache))
+            course = run.course(None if cache is None else cache_bytes(cache))
+        return RunFacts(course.peak, None if cache is None else course.cache)
 
     def _inputs(self) -> tuple[str, ...]:
         return ("input_ids", "decoder_input_ids") if self._has_encoder else ("input_ids",)
@@ -234,7 +277,7 @@ def _unsplit(model: nn.Module) -> Iterator[nn.Module]:
             yield module
 
 
-def _extended(short: int, longer: int, length: int) -> int:
-    """A straight line through what was counted at the lengths `SCANNED`, further on."""
-    first, second = SCANNED
+def _extended(lengths: tuple[int, int], counted: tuple[int, int], length: int) -> int:
+    """A straight line through what was counted at two lengths, further on."""
+    (first, second), (short, longer) = lengths, counted
     return longer + (longer - short) * (length - second) // (second - first)

@@ -20,6 +20,13 @@ def cache_of(output: Any) -> Any | None:
     return None
 
 
+def is_cache(value: Any) -> bool:
+    """Whether something is a cache of transformers' own, or of a model's code in its place."""
+    return "Cache" in type(value).__name__ and type(value).__module__.startswith(
+        ("transformers.", "transformers_modules.")
+    )
+
+
 def cache_bytes(cache: Any) -> int:
     """Bytes of everything that a cache keeps, each storage counted once.
 

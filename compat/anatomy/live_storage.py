@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,9 +13,22 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+_DEVICE = torch.ops.prim.device.default
+
 
 class TooManyOperationsError(RuntimeError):
     """More operations than were allowed."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What comes to pass between two marks."""
+
+    grown: int
+    """Bytes that are alive at its end and were not at its beginning; less than none if freed."""
+    peak: int
+    """Most bytes alive in it beyond those at its beginning."""
+    operations: int
 
 
 class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
@@ -29,11 +44,16 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         self, known: Iterable[torch.Tensor], *, most_operations: int | None = None
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._left = most_operations
+        self._most_operations = most_operations
         self.peak = 0
         """Most bytes that were alive at a time."""
         self.live = 0
         """Bytes that are alive now."""
+        self.operations = 0
+        """How many were run."""
+        self._marked = (0, 0)
+        """Bytes alive and operations run at the last mark."""
+        self._peak_since_mark = 0
         self._bytes: dict[int, int] = {}
         # Kept alive, so that no storage that is made later is taken for one of them.
         self._known = [tensor.untyped_storage() for tensor in known]
@@ -47,10 +67,11 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run an operation and count what it puts out."""
-        if self._left is not None:
-            self._left -= 1
-            if self._left < 0:
-                raise TooManyOperationsError("more operations than were allowed")
+        self.operations += 1
+        if self._most_operations is not None and self.operations > self._most_operations:
+            raise TooManyOperationsError("more operations than were allowed")
+        if operation is _DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].fake_device  # two of three operations of a backward ask for it
         output = _run(operation, args, kwargs or {})
         for leaf in tree_leaves(output):
             if isinstance(leaf, torch.Tensor):
@@ -66,7 +87,30 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         self._bytes[key] = storage.nbytes()
         self.live += storage.nbytes()
         self.peak = max(self.peak, self.live)
+        self._peak_since_mark = max(self._peak_since_mark, self.live)
         weakref.finalize(storage, self._freed, key)
+
+    def mark(self) -> Stretch:
+        """End a stretch, which began with the last mark, and begin the next."""
+        live, operations = self._marked
+        stretch = Stretch(
+            self.live - live, self._peak_since_mark - live, self.operations - operations
+        )
+        self._marked = (self.live, self.operations)
+        self._peak_since_mark = self.live
+        return stretch
+
+    @contextmanager
+    def at_most(self, operations: int | None) -> Iterator[None]:
+        """Allow no more operations inside of the context; None: as many as it is."""
+        before = self._most_operations
+        if operations is not None:
+            most = self.operations + operations
+            self._most_operations = most if before is None else min(before, most)
+        try:
+            yield
+        finally:
+            self._most_operations = before
 
     def _freed(self, key: int) -> None:
         self.live -= self._bytes.pop(key, 0)

@@ -20,7 +20,7 @@ from compat.results.atomic import replace_text
 if TYPE_CHECKING:
     from compat.anatomy.full_size import FakeModel
 
-METHOD = 1
+METHOD = 2
 """Grows when the same config comes to other figures: what was kept before is not read then."""
 VERSIONED = ("torch", "transformers")
 MOST_BLOCKS = 1000
