@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from compat.fit.table import FitTable
 from compat.registry.spec import Registry
+from compat.report.comparable import comparable, environments_among
 from compat.report.comparison import ComparisonView
 from compat.report.counts import tallies_of, totals_of
 from compat.report.download import download_of
@@ -49,7 +50,7 @@ from compat.results.record import (
     Record,
     RunRecord,
 )
-from compat.targets import Kind
+from compat.targets import Kind, Weights
 
 
 def build_view(
@@ -82,6 +83,7 @@ def build_view(
     beside = Beside(changes.targets if changes else (), needs_of(fit), letters)
     rows = rows_of(targets, registry, columns, areas, beside)
     models = tuple(row for (id_, _), row in rows.items() if Kind.of(id_) is Kind.MODEL)
+    timed = comparable(targets)
     return ReportView(
         runs=_runs(merged),
         environments=environments,
@@ -92,14 +94,18 @@ def build_view(
         known_failures=known_failures_of(targets, rows),
         skips=skips_of(targets),
         untested=untested_of(models),
-        figures=figures_of(models, columns, targets),
+        figures=figures_of(models, columns, timed),
         glossary=_glossary(checks),
         problems=tuple(visible(text, 400) for text in (*map(str, problems), *_conflicts(given))),
         gaps=tuple(visible(text, 400) for text in gaps_of(merged)),
         disagreements=disagreements_of(merged, targets, letters),
         tallies=tuple(tallies_of(models, targets)),
         totals=totals_of([model for model in models if not model.wrapper], len(columns)),
-        plots=plots_of(targets, columns),
+        plots=plots_of(timed, columns),
+        timed_in={
+            str(weights): tuple(filter(None, map(letters.get, environments_among(timed, weights))))
+            for weights in Weights
+        },
         prompts=prompts_of(targets, rows),
         quality=quality_of(targets, rows),
         differences=differences_of(environments),

@@ -8,7 +8,6 @@ from compat.report.evidence import TargetEvidence
 from compat.report.targets import largest
 from compat.report.text import byte_size, duration, rate, visible
 from compat.report.view import ColumnView, FigureTable, ModelView
-from compat.results.merge import is_about_this_machine
 from compat.targets import Device, Mode, Weights
 from compat.targets.target import BARE
 
@@ -56,11 +55,14 @@ def figures_of(
     columns: Sequence[ColumnView],
     targets: Iterable[TargetEvidence],
 ) -> tuple[FigureTable, ...]:
-    """The tables that have any value: one for each measure and kind of weights."""
+    """The tables that have any value: one for each measure and kind of weights.
+
+    `targets` are comparable ones (`comparable`).
+    """
     by_place: dict[Weights, dict[tuple[str, Device, Mode], TargetEvidence]] = {}
     for target in targets:
         at = target.coordinates
-        if at.wrapper == BARE and not all(map(is_about_this_machine, target.cases.values())):
+        if at.wrapper == BARE:
             by_place.setdefault(at.weights, {})[visible(at.model, 200), at.device, at.mode] = target
     return tuple(
         table

@@ -45,6 +45,8 @@ class FailureView:
     weights: Weights
     execution: str
     """Of the first record that shows it."""
+    environments: tuple[str, ...] = ()
+    """In which the cells speak that show it."""
     blame: str = ""
     reason: str = ""
     issue: str = ""

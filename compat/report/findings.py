@@ -79,6 +79,7 @@ def _failure(group: Group, rows: Rows) -> FailureView:
         evidence=visible(evidence, _EVIDENCE_LIMIT),
         weights=group[0][0].coordinates.weights,
         execution=visible(case.execution, 120),
+        environments=tuple(dict.fromkeys(visible(target.environment, 40) for target, _ in group)),
         blame=str(row.blame) if row else "",
         reason=visible(row.reason) if row else "",
         issue=visible(row.issue or "", 300) if row else "",

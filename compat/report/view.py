@@ -6,7 +6,8 @@ escaped by the writers. Marks name a glyph; a glyph never stands without its wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from compat.report.comparison import ComparisonView
@@ -251,6 +252,8 @@ class ReportView:
     totals: tuple[tuple[TotalView, ...], ...] = ()
     """Of each column, by kind of weights."""
     plots: tuple[PlotView, ...] = ()
+    timed_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kind of weights -> the letters of the environments that its figures and plots are from."""
     prompts: tuple[PromptView, ...] = ()
     quality: tuple[QualityView, ...] = ()
     differences: tuple[DifferenceView, ...] = ()

@@ -171,6 +171,25 @@ def test_disagreements_are_told_once_for_all_targets() -> None:
     assert [(letter, word) for _, letter, word, _ in one.ends] == [("A", "passed"), ("B", "failed")]
 
 
+def test_times_of_different_machines_stand_in_no_table_together() -> None:
+    rocket = model_spec("acme/rocket-7b")
+    hammer = model_spec("acme/hammer-1b")
+    slow = [ran("here", NEW, target_of(spec, Mode.FP32)) for spec in (ANVIL, rocket)]
+    fast = [ran("there", NEW, target_of(spec, Mode.FP32)) for spec in (rocket, hammer, ANVIL)]
+    records = [HERE, THERE, *(record for part in (*slow, *fast) for record in part)]
+    view = build_view(records, registry_of(ANVIL, rocket, hammer), checks=CHECKS)
+    (table,) = view.figures
+    assert {name for name, _, _ in table.rows} == {"anvil-1b", "rocket-7b", "hammer-1b"}
+    assert view.timed_in["twin"] == ("A",)
+    assert [one.id for one in view.environments if one.letter == "A"] == ["there"]
+
+
+def test_a_failure_says_in_which_environment() -> None:
+    view = seen(*ran("here", OLD), *ran("there", NEW, failing="recites"))
+    (failure,) = view.failures
+    assert failure.environments == ("there",)
+
+
 def test_the_download_holds_both_the_one_that_speaks_first() -> None:
     view = seen(*ran("here", OLD), *ran("there", NEW))
     cases = json.loads(gzip.decompress(view.download))["cases"]
