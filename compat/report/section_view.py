@@ -94,8 +94,8 @@ class SickView:
         """What came of it."""
         if not self.models:
             return (
-                "No table of them lies beside this report: `make faults` in the suite's "
-                "repository tries every fault and writes it."
+                "No table of them lies beside this report: make faults, in the suite's repository, "
+                "tries every fault and writes it."
             )
         caught = sum(model.caught for model in self.models)
         # One damaged model may be shown to several checks; by hand it is looked at once.

@@ -26,7 +26,7 @@ def test_without_a_file_the_appendix_says_how_to_make_one(tmp_path: Path) -> Non
     view, problems = sick_beside(tmp_path)
     assert problems == ()
     page = render_html(build_view([], registry_of(), sick=view))
-    assert "`make faults`" in page
+    assert "make faults, in the suite" in page
     assert "Faults by check" not in page
 
 
