@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from compat.fit import Task
-from compat.outcomes import CannotRun, Outcome, Reason, Stage
+from compat.outcomes import CannotRun, NotApplicable, Outcome, Reason, Stage
 from compat.outcomes.promise import promise_of
 from compat.outcomes.stages import stage_of
 from compat.outcomes.triage import is_out_of_memory, triage
@@ -82,12 +82,18 @@ def run_case(
 def run_check(check: Check, subject: AnySubject) -> None:
     """Call a check.
 
-    Raises NotApplicable where the subject lacks what it needs, CannotRun where what it does would
-    take more memory than was free.
+    Raises NotApplicable where it means nothing for such a target or the subject lacks what it
+    needs, CannotRun where what it does would take more memory than was free.
     """
     __tracebackhide__ = True
-    known = known_capabilities(subject.spec, subject.target).keys()
-    undecided = check.needs - (known - set(getattr(subject, "lacks", ())))
+    target = subject.target
+    if check.kind is not target.kind or not check.applies(target.mode, target.weights):
+        raise NotApplicable(f"{check.name} means nothing for {target.id}")
+    known = known_capabilities(subject.spec, target)
+    for name in sorted(check.needs):
+        if known.get(name) is False:
+            raise NotApplicable(f"the model has no {name.replace('-', ' ')}")
+    undecided = check.needs - (known.keys() - set(getattr(subject, "lacks", ())))
     if undecided:
         cast("Subject | PairSubject", subject).require(*sorted(undecided))
     if subject.fit is None:
@@ -103,8 +109,8 @@ def run_check(check: Check, subject: AnySubject) -> None:
 def watched(subject: AnySubject, on_trace: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Raise NotPristineError on leaving where a trace is left on the model, and call `on_trace`.
 
-    What is raised inside goes first: a check that fails may leave a trace for that very reason,
-    and its own finding is the one to read; `on_trace` is called all the same.
+    A failure inside goes first: a check that fails may leave a trace for that very reason, and its
+    own finding is the one to read; `on_trace` is called all the same. A skip hides no trace.
     """
     __tracebackhide__ = True
     finding: Exception | None = None
@@ -116,7 +122,7 @@ def watched(subject: AnySubject, on_trace: Callable[[], None] = lambda: None) ->
                 finding = error
     except AssertionError:
         on_trace()
-        if finding is None:
+        if finding is None or isinstance(finding, CannotRun):
             raise
     if finding is not None:
         try:
@@ -163,7 +169,8 @@ def conclude_death(
 ) -> CaseResult:
     """Judge a case whose process died; `what` names how, such as `was killed by SIGSEGV`.
 
-    `outcome` is `crashed`, or `timeout` for one that was ended because it took too long.
+    `outcome` is `crashed`, `timeout` for one that was ended because it took too long, or `error`
+    where the machine's memory gave out.
     """
     if expectation is not None and expectation.outcome is outcome:
         kind = "crash" if outcome is Outcome.CRASHED else outcome

@@ -83,10 +83,11 @@ def death_of(
         return Death("ended itself: its CUDA context was broken", peak=ended.peak, stderr=stderr)
     if ended.signal is None:
         return Death(f"ended with exit status {ended.status}", peak=ended.peak, stderr=stderr)
-    how = f"was killed by {ended.signal}"
+    how, outcome = f"was killed by {ended.signal}", Outcome.CRASHED
     if ended.status == -signal.SIGKILL and killed_for_memory() != killed_before:
-        how += ": the kernel ran out of memory"
-    return Death(how, signal=ended.signal, peak=ended.peak, stderr=stderr)
+        # What this machine has too little of is nothing that the model does wrong.
+        how, outcome = f"{how}: the kernel ran out of memory", Outcome.ERROR
+    return Death(how, outcome, signal=ended.signal, peak=ended.peak, stderr=stderr)
 
 
 def wait_for(process: Popen[bytes]) -> Exit | None:

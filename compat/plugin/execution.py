@@ -24,7 +24,7 @@ from compat.targets.nodepart import load_of, spans_gpus
 if TYPE_CHECKING:
     from compat.plugin.session import CompatSession
 
-SKIPS_ITSELF = "nothing to do: the test skips itself"
+SKIPS_ITSELF = "see what the test skips itself for; what has no meaning raises NotApplicable"
 
 
 def begin_session(session: pytest.Session) -> None:
@@ -170,7 +170,7 @@ def _judged_by_pytest(
         outcome = Outcome.KNOWN_FAILURE if report.skipped else Outcome.FIXED
         return CaseResult(outcome, Stage.CHECK, report.wasxfail, exception=exception)
     if isinstance(exception, pytest.skip.Exception):
-        reason = Reason(ReasonCode.NOT_APPLICABLE, str(exception), SKIPS_ITSELF)
+        reason = Reason(ReasonCode.NOT_RUN, str(exception), SKIPS_ITSELF)
         return CaseResult(Outcome.SKIPPED, Stage.CHECK, str(exception), reason)
     return None
 

@@ -9,14 +9,17 @@ from compat.report.text import is_link
 
 # Whatever could open a link, a tag, a heading, a list, a code span or a table cell.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+# What GitHub makes a mention or a link of without any sign around it.
+_BARE = re.compile(r"@|(?<=:)//|\bwww(?=\.)", re.IGNORECASE)
+_JOINER = "\N{WORD JOINER}"
 _CELL_LIMIT = 240
 
 
 def escaped(text: str, limit: int = _CELL_LIMIT) -> str:
-    """`text` on one line, with nothing in it that Markdown or HTML would obey."""
+    """`text` on one line, with nothing in it that Markdown, GitHub's or HTML would obey."""
     line = " ".join(text.split())
     cut = line if len(line) <= limit else line[:limit].rstrip() + " …"
-    return _SPECIAL.sub(r"\\\1", cut)
+    return _BARE.sub(rf"\g<0>{_JOINER}", _SPECIAL.sub(r"\\\1", cut))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -15,6 +15,8 @@ TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 TOKEN_BEGINS = ("hf_", "api_org_")
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN")
 HIDDEN = "***"
+QUERY = re.compile(r"""(://[^\s?"'<>\\]+\?)[^\s"'<>)\\]+""")
+"""Of an address: a CDN's is signed there, and whoever has that may fetch what it names."""
 SHORTEST_SECRET = 8
 SHORTEST_USER = 4
 EVERYBODY = frozenset({"root", "user", "users", "admin", "nobody", "runner", "ubuntu", "docker"})
@@ -62,6 +64,8 @@ class Redactor:
         for path, pattern, short in self._folders:
             if path in text:
                 text = pattern.sub(short, text)
+        if "://" in text and "?" in text:
+            text = QUERY.sub(rf"\1{HIDDEN}", text)
         return TOKEN.sub(HIDDEN, text) if any(begin in text for begin in TOKEN_BEGINS) else text
 
     @cached_property

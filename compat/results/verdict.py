@@ -129,7 +129,10 @@ class _Sorted:
             beside = f" ({len(self.not_applicable)} do not apply)" if self.not_applicable else ""
             return Word.WORKS, f"All {self.applicable} checks passed{beside}.", ()
         if len(self.blocked) == self.applicable:
-            return Word.BLOCKED, f"{_reasons(self.blocked)}.", self.blocked
+            # A twin that nobody can make is no fact about this machine.
+            nowhere = all(_has_no_twin(case) for case in self.blocked)
+            word = Word.NOT_TESTED if nowhere else Word.BLOCKED
+            return word, f"{_reasons(self.blocked)}.", self.blocked
         if len(self.missing) == self.applicable:
             return Word.NOT_TESTED, "None of its checks has run.", ()
         return Word.NOT_TESTED, f"{self._gaps()}; {score}.", self.blocked + self.undecided
@@ -160,6 +163,10 @@ def _meaning(case: CaseRecord) -> str:
     if case.reason is not None and case.reason.code is ReasonCode.NOT_APPLICABLE:
         return "not_applicable"
     return "blocked" if is_about_this_machine(case) else "undecided"
+
+
+def _has_no_twin(case: CaseRecord) -> bool:
+    return case.reason is not None and case.reason.code is ReasonCode.NO_TWIN
 
 
 def _named(cases: Collection[CaseRecord]) -> str:

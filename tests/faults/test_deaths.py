@@ -149,7 +149,7 @@ def test_a_process_that_the_kernel_ends_for_want_of_memory_says_so(doomed, how):
         result = doomed.run_apart(*how, through=through)
     result.assert_outcomes(passed=CASES - 1, failed=1)
     (died,) = victims(doomed, VICTIM)
-    assert (died["outcome"], died["stage"]) == ("crashed", "check")
+    assert (died["outcome"], died["stage"]) == ("error", "check")
     assert "was killed by SIGKILL: the kernel ran out of memory" in died["failure"]["message"]
     assert ROOM / 4 < died["measures"]["peak_resident_bytes"] <= ROOM
     assert doomed.loads().total() == len(doomed.loads()) + 1

@@ -154,4 +154,7 @@ def test_untrusted_text_stays_text_in_one_cell(text: str) -> None:
 
 
 def test_escaping_keeps_a_cell_on_one_line() -> None:
+    assert "@org" not in escaped("ask @org/team")
+    assert "://" + "x.org" not in escaped("see https://x.org")
+    assert "www.x" not in escaped("see www.x.org")
     assert escaped("a | b\n`c` *d*") == "a \\| b \\`c\\` \\*d\\*"

@@ -106,12 +106,19 @@ def test_what_does_not_apply_is_not_counted() -> None:
 MACHINE = [code for code in ReasonCode if code.reason_class is not ReasonClass.APPLICABILITY]
 
 
-@pytest.mark.parametrize("code", MACHINE)
+@pytest.mark.parametrize("code", [code for code in MACHINE if code is not ReasonCode.NO_TWIN])
 def test_blocked_here_when_there_are_only_facts_about_this_machine(code: ReasonCode) -> None:
     cases = {check.name: skip(check, code) for check in CHECKS}
     verdict = judge(TARGET.id, cases, ALL)
     assert verdict.word is Word.BLOCKED
     assert f"{code} here" in verdict.why
+
+
+def test_a_twin_that_nobody_can_make_blocks_nothing_here() -> None:
+    cases = {check.name: skip(check, ReasonCode.NO_TWIN) for check in CHECKS}
+    verdict = judge(TARGET.id, cases, ALL)
+    assert verdict.word is Word.NOT_TESTED
+    assert "no-twin here" in verdict.why
 
 
 @pytest.mark.parametrize("code", MACHINE)

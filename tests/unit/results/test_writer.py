@@ -59,6 +59,15 @@ def test_paths_of_this_machine_are_shortened():
     assert redactor.text("/home/anna/b") == "/home/anna/b"
 
 
+def test_the_query_of_an_address_is_hidden_for_it_may_be_signed(tmp_path):
+    said = "403 for url: https://cdn.example/file?X-Amz-Signature=abc&n=1\n(see below)"
+    assert Redactor().line(said) == "403 for url: https://cdn.example/file?***\n(see below)"
+    line = json.dumps({"said": said, "quoted": 'get "https://cdn.example/file?Signature=abc"'})
+    kept = json.loads(Redactor().line(line))
+    assert kept["said"].endswith("file?***\n(see below)")
+    assert kept["quoted"] == 'get "https://cdn.example/file?***"'
+
+
 def test_the_hosts_name_is_hidden_where_it_is_plainly_one():
     assert Redactor(host="node-17").text("on node-17: refused") == "on HOST: refused"
     assert Redactor(host="cpu").text("on cpu") == "on cpu"

@@ -10,7 +10,7 @@ from compat.outcomes.promise import Promise, promised
 from compat.registry.load import default_registry_path, load_registry
 from compat.registry.spec import KnownFailure, Raises
 from compat.runner import conclude, conclude_death, run_case, watched
-from compat.targets import Device, Mode, Target, Weights
+from compat.targets import Device, Kind, Mode, Target, Weights
 
 ROW = KnownFailure(
     check="answers",
@@ -103,6 +103,33 @@ def test_what_collection_has_judged_is_not_asked_again():
     subject = FakeSubject()
     subject.missing = frozenset({"decoder-only"})
     assert run_case(checked(answers, needs={"decoder-only"}), subject).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": Kind.PAIR},
+        {"modes": {Mode.NF4}},
+        {"weights": {Weights.HUB}},
+        {"needs": {"quantized"}},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_a_check_that_means_nothing_for_the_target_is_not_called(options):
+    def answers(subject):
+        raise AssertionError("never called")
+
+    result = run_case(checked(answers, **options), FakeSubject())
+    assert result.reason.code is ReasonCode.NOT_APPLICABLE
+
+
+def test_a_skip_hides_no_trace():
+    def answers(subject):
+        subject.traces.append("a hook")
+        raise NotApplicable("the model has no attention")
+
+    result = run_case(checked(answers), FakeSubject())
+    assert (result.outcome, result.stage) == (Outcome.FAILED, Stage.PRISTINE)
 
 
 def test_what_a_wrapper_takes_away_is_asked_for_all_the_same():
