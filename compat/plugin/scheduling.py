@@ -7,18 +7,17 @@ xdist's own either tear a target apart (`load`, `worksteal`) or hang when a work
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling
 
+from compat.plugin.units import Unit, targets_of, units_of
 from compat.targets import Device
-from compat.targets.nodepart import device_of, load_of, spans_gpus
+from compat.targets.nodepart import device_of, load_of
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -51,42 +50,6 @@ class Overseer(Protocol):
         """A target is not to be loaded again: it has killed so many workers, this one the last."""
 
 
-@dataclass(frozen=True)
-class Unit:
-    """Items that run on one worker, one after the other, by their place in the collection."""
-
-    items: tuple[int, ...]
-    load: str | None = None
-    """The loaded part of the target's id; None for tests that are none of the suite's."""
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether it is a target that needs a GPU."""
-        return self.load is not None and device_of(self.load) is Device.GPU
-
-    @property
-    def spans_gpus(self) -> bool:
-        """Whether it needs every GPU, and no other worker at work on one."""
-        return self.load is not None and spans_gpus(self.load)
-
-
-def targets_of(collection: Sequence[str], items: Iterable[int]) -> Iterator[Unit]:
-    """Items in their order, cut where a target begins or ends."""
-    for load, group in groupby(items, key=lambda index: load_of(collection[index])):
-        yield Unit(tuple(group), load)
-
-
-def units_of(collection: Sequence[str], workers: int) -> Iterator[Unit]:
-    """Cut a collection into units: a target each, and the tests between them in small pieces."""
-    for unit in targets_of(collection, range(len(collection))):
-        if unit.load is not None:
-            yield unit
-            continue
-        piece = max(1, len(unit.items) // (4 * workers))
-        for start in range(0, len(unit.items), piece):
-            yield Unit(unit.items[start : start + piece])
-
-
 class TargetScheduling:
     """Implements `xdist.scheduler.Scheduling`."""
 
@@ -100,6 +63,8 @@ class TargetScheduling:
         self._waiting: deque[Unit] = deque()
         self._pending: dict[WorkerController, list[int]] = {}
         self._last_load: dict[WorkerController, str | None] = {}
+        self._last_model: dict[WorkerController, str | None] = {}
+        """Worker -> the model of the last unit that it was sent."""
         self._deaths: Counter[str] = Counter()
         """Target -> workers that have died while it was loaded."""
 
@@ -164,6 +129,7 @@ class TargetScheduling:
         """
         pending = self._pending.pop(node)
         loaded = self._last_load.pop(node, None)
+        self._last_model.pop(node, None)
         if not pending:
             return None
         assert self._collection is not None
@@ -193,15 +159,16 @@ class TargetScheduling:
                 self._leave_to_xdist()
                 return
             units = units_of(self._collection, len(self._pending))
-            self._waiting.extend(sorted(units, key=self._expected_seconds, reverse=True))
+            self._waiting.extend(sorted(units, key=self._cost, reverse=True))
             self._refuse_idle_workers()
             self._allow_restarts()
         self._feed_all()
 
-    def _expected_seconds(self, unit: Unit) -> float:
+    def _cost(self, unit: Unit) -> float:
+        """What a target is expected to take; where nothing is known of any, its items count."""
         if unit.load is None:
             return 0.0
-        return self._overseer.expected_seconds(unit.load, len(unit.items))
+        return self._overseer.expected_seconds(unit.load, len(unit.items)) or len(unit.items)
 
     def _refuse_idle_workers(self) -> None:
         """Raise UsageError where a worker would have nothing to do for want of a GPU."""
@@ -258,9 +225,26 @@ class TargetScheduling:
             allowed = shared if shared or waits else allowed
         if not allowed:
             return None
-        unit = next((unit for unit in allowed if owns and unit.on_gpu), allowed[0])
+        unit = self._chosen(node, [unit for unit in allowed if owns and unit.on_gpu] or allowed)
         self._waiting.remove(unit)
+        self._last_model[node] = unit.model
         return unit
+
+    def _chosen(self, node: WorkerController, units: Sequence[Unit]) -> Unit:
+        """The first unit, the longest; or one of a model that no other worker has.
+
+        A worker that goes on with its model, or else takes one of its own, has the architecture
+        imported once, and not in every worker; that takes as long as a dozen cases. A unit comes
+        before its turn only while enough is left to keep all workers busy for as long as the
+        longest takes.
+        """
+        first, own = units[0], self._last_model.get(node)
+        others = {model for one, model in self._last_model.items() if one is not node}
+        akin = (unit for unit in units if own is not None and unit.model == own)
+        apart = (unit for unit in units if unit.model not in others)
+        chosen = next(akin, None) or next(apart, None) or first
+        left = sum(map(self._cost, self._waiting)) - self._cost(chosen)
+        return chosen if left >= len(self._pending) * max(map(self._cost, units)) else first
 
     @property
     def _keeper(self) -> WorkerController | None:

@@ -18,7 +18,7 @@ def _either(names: type[Weights] | type[Device] | type[Mode]) -> str:
 
 
 _TARGET = re.compile(
-    rf".+?-(?:{_either(Weights)})-(?:{_either(Device)})-(?:{_either(Mode)})(?=-|$)"
+    rf"(?P<slug>.+?)-(?:{_either(Weights)})-(?:{_either(Device)})-(?:{_either(Mode)})(?=-|$)"
 )
 
 
@@ -41,6 +41,12 @@ def loaded_part(text: str) -> str | None:
 def load_of(node_id: str) -> str | None:
     """The loaded part of a node id; None for a test that is none of the suite's."""
     return loaded_part(bracketed(node_id))
+
+
+def slug_of(loaded: str) -> str:
+    """The short name of the model in a loaded part."""
+    found = _TARGET.match(loaded)
+    return found["slug"] if found else loaded
 
 
 def device_of(loaded: str) -> Device:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import SimpleNamespace
 
 import pytest
 
-from compat.plugin.scheduling import TargetScheduling, units_of
+from compat.plugin.scheduling import TargetScheduling
+from compat.plugin.units import units_of
+from compat.targets.nodepart import load_of, slug_of
 
 
 class FakeWorker:
@@ -194,9 +197,38 @@ def test_what_takes_longest_begins_first():
     assert second.sent == [4, 5, 6, 7]
 
 
-def test_without_past_durations_the_order_of_the_collection_stands():
-    _, (first, second) = scheduler(CPU)
-    assert (first.sent, second.sent) == ([0, 1, 2, 3], [4, 5, 6, 7])
+def test_without_past_durations_the_larger_target_begins_first():
+    _, (first, _) = scheduler([case("bloom-twin-cpu-fp32"), *CPU])
+    assert first.sent == [1, 2, 3, 4]
+
+
+FIVE = [
+    case(f"{model}-twin-cpu-{mode}", check)
+    for model in ("bloom", "falcon", "gpt2", "llama", "phi-2")
+    for mode in ("fp32", "nf4")
+    for check in "ab"
+]
+
+
+def models_in_turn(scheduling, nodes):
+    """The models that each worker gets, one name for each that it turns to."""
+    run(scheduling, nodes)
+    names = [[slug_of(load_of(FIVE[item])) for item in node.sent] for node in nodes]
+    return [[name for name, _ in groupby(one)] for one in names]
+
+
+def test_a_worker_goes_on_with_its_model_and_leaves_those_of_others_alone():
+    first, second = models_in_turn(*scheduler(FIVE))
+    assert first[:2] == ["bloom", "gpt2"]
+    assert second[:2] == ["falcon", "llama"]
+    assert len(first + second) <= 6  # at the end, both share the last
+
+
+def test_a_long_target_waits_for_no_other_of_its_model():
+    seconds = {load_of(item): 1.0 for item in FIVE} | {"phi-2-twin-cpu-nf4": 20.0}
+    scheduling, nodes = scheduler(FIVE, overseer=FakeOverseer(seconds=seconds))
+    assert nodes[0].sent[:2] == [18, 19]
+    assert sorted(run(scheduling, nodes)) == list(range(len(FIVE)))
 
 
 def test_workers_beyond_the_gpus_are_a_usage_error_where_every_target_needs_one():
