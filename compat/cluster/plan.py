@@ -106,5 +106,5 @@ def read_plan(path: Path) -> Plan:
         raise PlanFileError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise PlanFileError(f"{path} is no plan: {where}: {first['msg']}") from None
+        where = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        raise PlanFileError(f"{path} is no plan: {where}{first['msg']}") from None

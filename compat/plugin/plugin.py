@@ -79,9 +79,11 @@ def _add_companions(config: pytest.Config, options: Options) -> None:
     from compat.plugin.cleaning import CleanWarnings
     from compat.plugin.cuda_guard import CudaGuard
     from compat.plugin.durations import Durations
+    from compat.plugin.interruption import Interruption
 
     manager = config.pluginmanager
     manager.register(CleanWarnings(config), "compat-warnings")
+    manager.register(Interruption(), "compat-interruption")
     durations = Durations(config)
     manager.register(CudaGuard(in_worker=hasattr(config, "workerinput")), "compat-cuda")
     if manager.has_plugin("terminalreporter"):

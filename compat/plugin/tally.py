@@ -58,8 +58,7 @@ class TargetTally:
         self.resident = max(self.resident, record.get("measures", {}).get("resident_bytes", 0))
 
     def __str__(self) -> str:
-        cases = "case" if self.done == 1 else "cases"
-        parts = [f"{self.done} {cases}: {', '.join(self._counts())}", f"{self.seconds:.1f} s"]
+        parts = [f"{_cases(self.done)}: {', '.join(self._counts())}", f"{self.seconds:.1f} s"]
         if self.resident:
             parts.append(f"{self.resident / GIGABYTE:.1f} GB")
         return "  ".join(parts)
@@ -109,7 +108,8 @@ class RunTally:
         """What there is to say at the end of a run, line by line."""
         total = self.outcomes.total()
         counts = [f"{self.outcomes[o]} {words(o)}" for o in Outcome if self.outcomes[o]]
-        yield f"{total} cases: {', '.join(counts)}"
+        if counts:
+            yield f"{_cases(total)}: {', '.join(counts)}"
         for (blame, reason), count in self.known.most_common():
             yield f"known failure: {count} because {reason}; {blame} has to act"
         blocked = [
@@ -136,3 +136,7 @@ class Standing:
     """On the monotonic clock."""
     ends: float | None = None
     """When it will probably end, on the same clock; None where nothing is known of that."""
+
+
+def _cases(count: int) -> str:
+    return f"{count} case" if count == 1 else f"{count} cases"
