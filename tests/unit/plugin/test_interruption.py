@@ -47,6 +47,29 @@ def test_a_worker_ends_too(interrupted):
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
 
+def test_a_second_one_does_not_cut_off_what_the_first_has_begun(pytester):
+    pytester.makeconftest(f"{LISTENS}\n{FINISHES}")
+    pytester.makepyfile(
+        "import signal\ndef test_interrupted():\n    signal.raise_signal(signal.SIGINT)"
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stderr.fnmatch_lines(["the records are being finished; Ctrl-C once more *"])
+    result.stdout.fnmatch_lines(["*finished"])
+
+
+FINISHES = """
+def pytest_sessionfinish():
+    signal.raise_signal(signal.SIGINT)
+    print("finished")
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        return
+    raise AssertionError("a third one is not heard")
+"""
+
+
 def test_whoever_listened_before_listens_again(interrupted):
     former = signal.getsignal(signal.SIGINT)
     interrupted.runpytest_inprocess("-k", "after_it")
