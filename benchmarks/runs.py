@@ -51,19 +51,23 @@ class SuiteRun:
         return sum(record.loads for record in self.records if isinstance(record, JobEndRecord))
 
 
-def run_suite(*arguments: str) -> SuiteRun:
-    """Run the suite on twins. Raises RuntimeError where pytest could not run at all."""
-    with tempfile.TemporaryDirectory() as folder:
+def run_suite(*arguments: str, cache: Path | None = None) -> SuiteRun:
+    """Run the suite on twins. Raises RuntimeError where pytest could not run at all.
+
+    `cache` is pytest's, which knows how long targets took in earlier runs; by default an empty one.
+    """
+    with empty_folder() as folder:
+        records = folder / "records"
         command = [
-            *(sys.executable, "-m", "pytest", "tests/test_compat.py", "-q"),
-            *("-p", "no:cacheprovider", f"--compat-records={folder}", *arguments),
+            *(sys.executable, "-m", "pytest", "tests/test_compat.py", "-q", *arguments),
+            *(f"--compat-records={records}", "-o", f"cache_dir={cache or folder / 'cache'}"),
         ]
         before = _cpu_seconds()
         seconds, status, output = timed(command)
         spent = _cpu_seconds() - before
         if status not in (0, 1):
             raise RuntimeError(f"{' '.join(command)} ended with {status}:\n{output[-2000:]}")
-        return SuiteRun(seconds, tuple(read_records([Path(folder)]).records), spent)
+        return SuiteRun(seconds, tuple(read_records([records]).records), spent)
 
 
 def _cpu_seconds() -> float:
