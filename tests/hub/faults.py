@@ -73,6 +73,22 @@ def cut_off(sent: int, times: float = float("inf")) -> Fault:
     return cut
 
 
+def crowded_files(wait: int, times: float = float("inf")) -> Fault:
+    """The listing works; who reads a file is asked to wait so many seconds, so many times."""
+    lock, left = threading.Lock(), [times]
+
+    def refuse(repository: Repository, request: Request) -> Reply | None:
+        if request.is_api or request.method != "GET":
+            return None
+        with lock:
+            if left[0] <= 0:
+                return None
+            left[0] -= 1
+        return error(429, "", "Too many requests", **{"Retry-After": str(wait)})
+
+    return refuse
+
+
 def slow(seconds: float) -> Fault:
     """Questions about the repository take their time."""
 

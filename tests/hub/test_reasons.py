@@ -11,6 +11,7 @@ import pytest
 from compat.outcomes import CannotRun, Reason, ReasonCode
 from compat.outcomes.triage import triage
 from compat.weights.hub import Access, Hub, Wanted
+from compat.weights.hub.patience import Patience
 from tests.hub import faults
 from tests.hub.conftest import MODEL
 from tests.hub.server import COMMIT, Repository
@@ -55,6 +56,30 @@ def test_what_the_hub_has_answered_once_is_not_asked_again(hub, client, checkpoi
         assert reason_of(run) == first
     assert requests == []
     assert first.text.endswith("and asks to wait 120 s")
+
+
+@pytest.mark.parametrize("fault", [faults.crowded_files(120), faults.files_only(faults.crowded)])
+def test_a_file_that_is_to_be_waited_for_for_minutes_is_not(hub, client, checkpoint, fault):
+    hub.repositories[MODEL] = Repository.of(checkpoint, fault)
+    began = time.monotonic()
+    reason = reason_of(client())
+    assert reason.code is ReasonCode.RATE_LIMITED
+    assert reason.text.endswith("and asks to wait 120 s")
+    assert "wait some minutes" in reason.action
+    assert time.monotonic() - began < 5
+
+
+def test_a_short_wait_is_waited(hub, client, checkpoint):
+    hub.repositories[MODEL] = Repository.of(checkpoint, faults.crowded_files(1, times=2))
+    assert (client().snapshot(WANTED).folder / "model.safetensors").is_file()
+
+
+def test_short_waits_without_end_come_to_an_end(hub, client, checkpoint, monkeypatch):
+    monkeypatch.setattr(Patience, "SECONDS", 3.0)
+    hub.repositories[MODEL] = Repository.of(checkpoint, faults.crowded_files(1))
+    began = time.monotonic()
+    assert reason_of(client()).code is ReasonCode.RATE_LIMITED
+    assert time.monotonic() - began < 8
 
 
 def test_a_revision_that_is_not_there_is_named_a_revision(client):

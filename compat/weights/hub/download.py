@@ -16,6 +16,7 @@ from compat.weights.consent import PICKLE, files_listed
 from compat.weights.hub.access import GIGABYTE, Access, Announce, gigabytes, silent
 from compat.weights.hub.files import NeededFiles, needed_files, total
 from compat.weights.hub.ledger import Ledger
+from compat.weights.hub.patience import limited_patience
 from compat.weights.hub.progress import DownloadProgress, bar_class
 from compat.weights.hub.snapshot import (
     Notes,
@@ -140,7 +141,7 @@ class Download:
         progress.begin()
         for setting, value in XET_PATIENCE.items():
             os.environ.setdefault(setting, value)
-        with self._noted(wanted):
+        with self._noted(wanted), limited_patience():
             folder = snapshot_download(
                 self.wanted.id,
                 revision=self.listing.commit,
