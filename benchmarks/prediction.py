@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +19,7 @@ from compat.targets import Device, Mode, Target, Weights
 from compat.targets.devices import this_host
 
 MODELS = ("gpt2", "opt-350m", "pythia-410m")
+STATUS = Path("/proc/self/status")
 MODES = (Mode.FP32, Mode.BF16, Mode.INT8, Mode.NF4)
 
 Figures = dict[str, Any]
@@ -27,9 +30,9 @@ def prediction() -> Figures:
 
     `weights` is what they are stored in, `forward` the most that one holds besides, `cache` its
     keys and values: bytes of tensors on a CPU, of torch's allocator on a GPU. `loading` and
-    `running` are the most that was taken in each, of everything: of the allocator on a GPU, and of
-    resident memory on a CPU, where the pages of the mapped file, malloc's arenas and what
-    libraries keep for themselves count too, which nobody predicts.
+    `running` are the most that was taken in each, of everything: of the allocator on a GPU, and on
+    a CPU of memory that is the process's own, of malloc and what libraries keep for themselves.
+    Pages of the mapped checkpoint are not: the system gives them up before anything runs short.
     """
     from compat.registry.load import default_registry_path, load_registry
     from compat.weights.full.write import write_full
@@ -91,6 +94,9 @@ def measure_one(folder: Path, mode: Mode, device: Device) -> Figures:
         weights = subject.load_measures["weights_bytes"]
     predicted = predict(spec, mode, device, Workload(batch=1, length=forward.tokens))
     held = predicted.weights_bytes
+    needs = predicted.needs()
+    passing = (needs.gpu if device is Device.GPU else needs.host).passing
+    # What 4-bit layers unpack on a CPU is allocated out of torch's sight.
     run = predicted.forward + (predicted.unpacked if device is Device.GPU else 0)
     return _compared(
         predicted={
@@ -98,7 +104,7 @@ def measure_one(folder: Path, mode: Mode, device: Device) -> Figures:
             "forward": run,
             "cache": predicted.cache,
             "loading": held + predicted.staged,
-            "running": held + run,
+            "running": held + passing,
         },
         measured={
             "weights": weights,
@@ -120,14 +126,37 @@ def _most_taken(device: Device, architecture: str) -> Callable[[], int]:
 
     if device is Device.GPU:
         return torch.cuda.max_memory_allocated
-    from compat.subject.memory import peak_resident, reset_peak_resident
-
     for name in ("accelerate", "bitsandbytes"):
         import_module(name)
     getattr(transformers, architecture)
-    reset_peak_resident()
-    before = peak_resident() or 0
-    return lambda: (peak_resident() or 0) - before
+    before, watch = own_memory(), PeakOfOwnMemory()
+    watch.start()
+    return lambda: watch.peak_since_asked() - before
+
+
+def own_memory() -> int:
+    """Resident memory of this process that is no file's, in bytes."""
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+class PeakOfOwnMemory(threading.Thread):
+    """Looks every millisecond: the peak that the system keeps has files' pages in it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._peak = 0
+
+    def run(self) -> None:
+        """Look until the process ends."""
+        while True:
+            self._peak = max(self._peak, own_memory())
+            time.sleep(0.001)
+
+    def peak_since_asked(self) -> int:
+        """The most since it was asked last, or since the beginning."""
+        peak, self._peak = max(self._peak, own_memory()), 0
+        return peak
 
 
 def _compared(predicted: Figures, measured: Figures) -> Figures:

@@ -18,7 +18,12 @@ from compat.loading.loaded import (
     MissingTokenizerError,
     WrongAutoClassError,
 )
-from compat.loading.memory import footprint, older_objects_uncollected, resident_bytes
+from compat.loading.memory import (
+    footprint,
+    large_pieces_given_back,
+    older_objects_uncollected,
+    resident_bytes,
+)
 from compat.loading.outsized import refuse_outsized
 from compat.loading.placement import (
     DeviceMap,
@@ -73,6 +78,8 @@ def load(
         started, resident = time.perf_counter(), resident_bytes()
         trust = runs_code(spec, checkpoint.revision, options.allow_remote_code)
         tokenizer = _load_tokenizer(checkpoint.folder, spec, trust)
+        if target.weights in REAL and target.mode.traits.quantization is not None:
+            undo.enter_context(large_pieces_given_back())
         model, measures = _load_model(target, spec, checkpoint.folder, options, trust, undo)
         weights = footprint(model)
         measures |= {

@@ -21,6 +21,12 @@ _COLLECTED: ContextVar[float | None] = ContextVar("all objects were last collect
 SECONDS_BETWEEN_FULL_COLLECTIONS = 20.0
 """One takes a sixth of a second once torch and transformers are there: a hundredth of the time."""
 
+LARGE = 2**20
+MOST_ON_HEAP = 32 * 2**20
+"""Bytes. What glibc raises its threshold to by itself, on systems of 64 bits."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Numbers of malloc's parameters: `M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD` of malloc.h."""
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -103,6 +109,34 @@ def return_freed_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only; musl has none
         if trim is not None:
             trim(0)
+
+
+@contextmanager
+def large_pieces_given_back() -> Iterator[None]:
+    """Inside, memory of a megabyte or more goes back to the system as soon as it is freed.
+
+    glibc takes pieces of up to 32 MiB from its heap once it has met one, and what is freed there
+    below something that stays is not given back. Quantizing frees a matrix for each that it makes,
+    and a 4-bit layer unpacks one whenever it runs: a process grew to four times what it held.
+    Outside, where activations come and go, the heap is faster. Does nothing where malloc is not
+    glibc's.
+    """
+    if not _set_malloc(_MMAP_THRESHOLD, LARGE):
+        yield
+        return
+    try:
+        yield
+    finally:
+        _set_malloc(_MMAP_THRESHOLD, MOST_ON_HEAP)
+        _set_malloc(_TRIM_THRESHOLD, 2 * MOST_ON_HEAP)
+
+
+def _set_malloc(parameter: int, value: int) -> bool:
+    """Set a parameter of glibc's malloc. Returns whether there is one to set."""
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(parameter, value))
 
 
 def _weight_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
