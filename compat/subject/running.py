@@ -189,8 +189,8 @@ class RunningModel(ReadingModel):
 
     @property
     def tolerance(self) -> float:
-        """What rounding explains in this mode, as a share of the compared values' range."""
-        return tolerance(self.mode)
+        """What rounding explains in this mode and on this device, as a share of the range."""
+        return tolerance(self.mode, self.target.device)
 
     @property
     def rounds_activations(self) -> bool:
@@ -199,4 +199,4 @@ class RunningModel(ReadingModel):
 
     def assert_close(self, actual: torch.Tensor, expected: torch.Tensor, what: str) -> float:
         """Fail unless both are equal up to the rounding of this mode; NaN never is."""
-        return assert_close(actual, expected, self.mode, what)
+        return assert_close(actual, expected, self.mode, self.target.device, what)

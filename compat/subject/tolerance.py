@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from compat.targets import Mode
+from compat.targets import Device, Mode
 
 _RELATIVE: dict[Mode, float] = {
     Mode.FP32: 1e-4,
@@ -18,12 +18,18 @@ _RELATIVE: dict[Mode, float] = {
     Mode.NATIVE: 5e-2,
     Mode.INT8: 5e-2,
 }
-"""Share of the logits' range. 4-bit modes compute in float32, so their rows do not depend on the
-batch; int8 rounds activations, and which columns it keeps in full depends on the whole batch."""
+"""Share of the logits' range, on a CPU. There 4-bit modes compute in float32, so their rows do not
+depend on the batch; int8 rounds activations, and which columns it keeps in full depends on the
+whole batch."""
 
 
-def tolerance(mode: Mode) -> float:
-    """The largest difference that rounding explains, as a share of the expected value's range."""
+def tolerance(mode: Mode, device: Device) -> float:
+    """The largest difference that rounding explains, as a share of the expected value's range.
+
+    Quantized modes compute in bfloat16 on a GPU, and round as it does.
+    """
+    if device is Device.GPU and mode.traits.quantization is not None:
+        return _RELATIVE[Mode.BF16]
     return _RELATIVE[mode]
 
 
@@ -34,8 +40,10 @@ def relative_difference(actual: torch.Tensor, expected: torch.Tensor) -> float:
     return float((actual - expected).abs().max()) / spread
 
 
-def assert_close(actual: torch.Tensor, expected: torch.Tensor, mode: Mode, what: str) -> float:
-    """Fail unless `actual` equals `expected` up to the rounding of `mode`; NaN never does.
+def assert_close(
+    actual: torch.Tensor, expected: torch.Tensor, mode: Mode, device: Device, what: str
+) -> float:
+    """Fail unless `actual` equals `expected` up to rounding, see `tolerance`; NaN never does.
 
     Returns the relative difference. Raises AssertionError with both figures.
     """
@@ -43,7 +51,7 @@ def assert_close(actual: torch.Tensor, expected: torch.Tensor, mode: Mode, what:
         f"{what}: shape {tuple(actual.shape)} instead of {tuple(expected.shape)}"
     )
     difference = relative_difference(actual, expected)
-    bound = tolerance(mode)
+    bound = tolerance(mode, device)
     assert difference <= bound, (
         f"{what}: differs by {difference:.2e} of the range, more than {bound:.0e} for {mode}"
     )

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from compat.loading.load import load_dtype
 from compat.subject.tolerance import assert_close, relative_difference, tolerance
-from compat.targets import Mode
+from compat.targets import Device, Mode, Target, Weights
 
 EXPECTED = torch.tensor([[-10.0, 0.0, 10.0]])
 
@@ -18,16 +19,31 @@ def test_a_constant_is_compared_absolutely() -> None:
     assert relative_difference(constant + 0.5, constant) == 0.5
 
 
+@pytest.mark.parametrize("device", Device)
 @pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.META])
-def test_every_mode_has_a_bound_that_catches_a_difference_of_a_tenth(mode: Mode) -> None:
-    assert 0 < tolerance(mode) < 0.1
-    assert_close(EXPECTED, EXPECTED, mode, "logits")
+def test_every_mode_has_a_bound_that_catches_a_difference_of_a_tenth(
+    mode: Mode, device: Device
+) -> None:
+    assert 0 < tolerance(mode, device) < 0.1
+    assert_close(EXPECTED, EXPECTED, mode, device, "logits")
     with pytest.raises(AssertionError, match=r"logits: differs by 1.00e-01 of the range"):
-        assert_close(EXPECTED + 2, EXPECTED, mode, "logits")
+        assert_close(EXPECTED + 2, EXPECTED, mode, device, "logits")
 
 
 def test_half_precision_is_given_more_than_full() -> None:
-    assert tolerance(Mode.FP32) < tolerance(Mode.FP16) < tolerance(Mode.BF16)
+    full, half, brain = (tolerance(m, Device.CPU) for m in (Mode.FP32, Mode.FP16, Mode.BF16))
+    assert full < half < brain
+
+
+@pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode.traits.dtype is not None])
+def test_no_mode_is_held_to_more_than_the_dtype_that_it_computes_in(
+    mode: Mode, device: Device
+) -> None:
+    dtype = load_dtype(Target("a/gpt2", "gpt2", Weights.TWIN, device, mode))
+    by_dtype = {torch.float32: Mode.FP32, torch.float16: Mode.FP16, torch.bfloat16: Mode.BF16}
+    if mode is not Mode.META:
+        assert tolerance(mode, device) >= tolerance(by_dtype[dtype], device)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -39,9 +55,9 @@ def test_nan_and_infinity_are_close_to_nothing(value: float, where: str) -> None
     if where != "actual":
         expected[0, 1] = value
     with pytest.raises(AssertionError, match="logits: differs"):
-        assert_close(actual, expected, Mode.BF16, "logits")
+        assert_close(actual, expected, Mode.BF16, Device.CPU, "logits")
 
 
 def test_another_shape_is_not_broadcast() -> None:
     with pytest.raises(AssertionError, match=r"shape \(3,\) instead of \(1, 3\)"):
-        assert_close(EXPECTED[0], EXPECTED, Mode.FP32, "logits")
+        assert_close(EXPECTED[0], EXPECTED, Mode.FP32, Device.CPU, "logits")
