@@ -42,6 +42,7 @@ class Bill:
     disk: int
     spread: int
     pinned: bool = False
+    """Whether what is spread has to be on GPUs: main memory takes nothing of it."""
 
     @classmethod
     def of(cls, needs: Needs) -> Bill:
@@ -59,7 +60,7 @@ class Bill:
     def places(self, room: Room) -> Iterator[tuple[Place, int, int]]:
         """Every place where something is needed: what is needed there, and what it has."""
         if self.gpu:
-            yield Place.GPU, self.gpu, room.gpus[0] if room.gpus else 0
+            yield Place.GPU, *self.on_gpus(room)
         yield Place.HOST, self.host + self.beyond_gpus(room), room.host
         if self.disk:
             yield Place.DISK, self.disk, room.disk
@@ -72,9 +73,20 @@ class Bill:
         """The place of which the largest part is needed."""
         return max(self.places(room), key=lambda place: place[1] / max(place[2], 1))
 
+    def on_gpus(self, room: Room) -> tuple[int, int]:
+        """What is needed on GPUs and what they have: the first one, or all for pinned weights."""
+        first = room.gpus[0] if room.gpus else 0
+        if not self.pinned or self.gpu > first:
+            return self.gpu, first
+        used = [free for free in room.gpus if free >= self.gpu]
+        return self.gpu * len(used) + self.spread, sum(used)
+
     def beyond_gpus(self, room: Room) -> int:
-        """What of the spread weights no GPU has room for, so that main memory takes it."""
-        if not self.spread:
+        """What of the spread weights no GPU has room for, so that main memory takes it.
+
+        None of those that are pinned: they are short on the GPUs.
+        """
+        if not self.spread or self.pinned:
             return 0
         return max(0, self.spread - sum(max(0, free - self.gpu) for free in room.gpus))
 

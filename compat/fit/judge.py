@@ -176,7 +176,8 @@ def in_words(bill: Bill, room: Room) -> str:
     host = bill.host + bill.beyond_gpus(room)
     if not bill.gpu:
         return f"{gigabytes(host)} of {Place.HOST}"
-    return f"{gigabytes(bill.gpu)} of {Place.GPU}, {gigabytes(host)} of {Place.HOST}"
+    on_gpus, _ = bill.on_gpus(room)
+    return f"{gigabytes(on_gpus)} of {Place.GPU}, {gigabytes(host)} of {Place.HOST}"
 
 
 def gigabytes(count: int) -> str:

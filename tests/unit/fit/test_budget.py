@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compat.fit.budget import CUDA_CONTEXT, FLOAT_MARGIN, QUANTIZED_MARGIN, RUNTIME, Bill, Place
+from compat.fit.judge import in_words
 from compat.fit.needs import Amount, Needs
 from compat.fit.room import Room
 
@@ -49,6 +50,26 @@ def test_weights_are_spread_over_gpus_first_and_main_memory_then():
     assert bill.beyond_gpus(Room((free, free), 0)) == left
     assert bill.fits(Room((free, free), left + bill.host))
     assert not bill.fits(Room((free, free), left + bill.host - 1))
+
+
+@pytest.mark.parametrize(
+    ("free", "short"),
+    [((60, 60), []), ((24, 24), [Place.GPU]), ((60, 1, 60), []), ((1, 200), [Place.GPU])],
+    ids=["fits", "spread is short", "one of them takes no part", "the first is short"],
+)
+def test_what_a_backward_keeps_on_gpus_is_short_there_and_main_memory_is_no_way_out(free, short):
+    bill = Bill.of(Needs(gpu=Amount(0, GB), spread=100 * GB, pinned=True))
+    room = Room(tuple(each * GB for each in free), 1000 * GB)
+    assert [place for place, _, _ in bill.short(room)] == short
+    assert bill.beyond_gpus(room) == 0
+
+
+def test_what_is_pinned_is_short_by_the_first_byte_that_no_gpu_has_room_for():
+    bill = Bill.of(Needs(gpu=Amount(0, GB), spread=100 * GB, pinned=True))
+    enough = bill.spread // 2 + bill.gpu
+    assert bill.fits(Room((enough, enough), 1000 * GB))
+    assert in_words(bill, Room((enough, enough), 0)).startswith("108.3 GB of GPU memory")
+    assert not bill.fits(Room((enough, enough - 1), 1000 * GB))
 
 
 def test_two_models_are_held_together_and_run_in_turn():
