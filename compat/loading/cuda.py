@@ -1,4 +1,4 @@
-"""Whether this process can still use its GPU."""
+"""Whether this process can still use its GPUs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def cuda_is_broken() -> bool:
     if torch is None or not torch.cuda.is_initialized():
         return False
     try:
-        torch.cuda.synchronize()
+        for index in range(torch.cuda.device_count()):  # the current one alone, if none is named
+            torch.cuda.synchronize(index)
     except RuntimeError:  # torch.AcceleratorError is one
         return True
     return False
