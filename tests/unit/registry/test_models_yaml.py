@@ -10,14 +10,17 @@ from typing import get_args
 import pytest
 
 from compat.registry import (
+    Conditions,
     Registry,
     UnknownModelError,
     default_registry_path,
+    expected_failure,
     load_registry,
     parse_registry,
 )
 from compat.registry.spec import ModeName
-from compat.targets import Mode
+from compat.targets import Device, Mode, Weights
+from compat.targets.target import CaseId
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,29 @@ def test_reading_the_registry_imports_no_torch() -> None:
         "sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "check", "measured"),
+    [
+        (
+            "state-spaces/mamba-130m-hf",
+            "captured_equals_hidden_states",
+            {Mode.FP32, Mode.BF16, Mode.FP16, Mode.DISK_OFFLOAD, Mode.INT8, Mode.NF4},
+        ),
+        ("databricks/dbrx-base", "recites", {Mode.DISK_OFFLOAD}),
+    ],
+)
+def test_rows_expect_a_failure_where_it_was_measured_and_nowhere_else(
+    registry: Registry, model: str, check: str, measured: set[Mode]
+) -> None:
+    spec, here = registry.by_id(model), Conditions()
+    expected = {
+        (device, mode)
+        for device in Device
+        for mode in Mode
+        if expected_failure(
+            registry, spec, CaseId(model, Weights.TWIN, device, mode, "bare", check), here
+        )
+    }
+    assert expected == {(Device.CPU, mode) for mode in measured}
