@@ -78,6 +78,20 @@ def predicted_bytes(model: nn.Module, element_size: int, scheme: str | None) -> 
     return total
 
 
+def stored_scheme(model: nn.Module) -> str | None:
+    """The bitsandbytes scheme that a checkpoint says its own weights are stored in; None for none.
+
+    With scales that are quantized once more it is called `nf4-double` or `fp4-double`.
+    """
+    stored = getattr(getattr(model, "config", None), "quantization_config", None)
+    if getattr(stored, "load_in_8bit", False):
+        return "int8"
+    if not getattr(stored, "load_in_4bit", False):
+        return None
+    double = "-double" if getattr(stored, "bnb_4bit_use_double_quant", False) else ""
+    return f"{getattr(stored, 'bnb_4bit_quant_type', 'fp4')}{double}"
+
+
 def quantizable(model: Any) -> Iterator[Matrix]:
     """The matrices that transformers replaces by bitsandbytes' layers when it loads quantized.
 

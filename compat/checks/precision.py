@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compat.checks.registry import Area, check
+from compat.outcomes import NotApplicable
 from compat.targets import Mode
 
 if TYPE_CHECKING:
@@ -119,11 +120,13 @@ def _cosine(own: Tensor, reference: Tensor) -> Tensor:
 @check(Area.PRECISION)
 def footprint_as_predicted(subject: Subject) -> None:
     """The weights take the bytes that their dtypes and the quantization's tables explain."""
-    from compat.anatomy.matrices import predicted_bytes
+    from compat.anatomy.matrices import BYTES_PER_ELEMENT, predicted_bytes, stored_scheme
 
     measured = subject.load_measures["weights_bytes"]
     assert isinstance(measured, int), "the loader measured no weights"
-    scheme = subject.mode.traits.quantization
+    scheme = subject.mode.traits.quantization or stored_scheme(subject.model)
+    if scheme is not None and scheme not in BYTES_PER_ELEMENT:
+        raise NotApplicable(f"a prediction for weights that are stored as {scheme}")
     predicted = predicted_bytes(subject.model, subject.dtype.itemsize, scheme)
     subject.measure("predicted_weights_bytes", predicted)
     subject.measure("weights_bytes", measured)
