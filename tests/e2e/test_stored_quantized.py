@@ -38,11 +38,16 @@ def cases(tmp_path_factory: pytest.TempPathFactory, scheme: str) -> Outcomes:
     """What the suite says of such a folder in every mode that there is."""
     place = tmp_path_factory.mktemp("stored")
     _quantize(place / "quantized", scheme)
+    return tested(place)
+
+
+def tested(place: Path, *arguments: str) -> Outcomes:
+    """Test the folder `quantized` in a place: the records of its cases."""
     (place / "pytest.ini").write_text("[pytest]\n")
     (place / "test_suite.py").write_text("from compat.suite import test_check\n")
     subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--compat-model", "./quantized",
-         "--compat-records", "records", "-q"],
+         "--compat-records", "records", "-q", *arguments],
         cwd=place,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
@@ -110,3 +115,59 @@ def test_what_can_not_be_unpacked_does_not_apply(cases: Outcomes, mode: str) -> 
 def test_what_fails_is_that_it_can_not_be_saved_again(cases: Outcomes) -> None:
     failed = {check for (_, check), case in cases.items() if case["outcome"] == "failed"}
     assert failed == CANNOT_BE_SAVED
+
+
+EXPERTS = ("experts.gate_up_proj", "experts.down_proj")
+SMALL_SCALE = 120
+"""As e8m0 holds it: 2 to the power of -7, times codes of at most 6."""
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """What the suite says of experts that are stored in MXFP4, as those of gpt-oss are."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    place = tmp_path_factory.mktemp("packed")
+    folder = place / "quantized"
+    twin = twin_checkpoint(load_registry(default_registry_path()).by_id("gpt-oss-20b")).folder
+    shutil.copytree(twin, folder, ignore=shutil.ignore_patterns("compat*", "*.safetensors"))
+    stored = {}
+    for name, weight in load_file(twin / "model.safetensors").items():
+        if name.endswith(EXPERTS):
+            experts, width, rows = weight.shape
+            shape = (experts, rows, width // 32)
+            stored[f"{name}_blocks"] = torch.randint(0, 256, (*shape, 16), dtype=torch.uint8)
+            stored[f"{name}_scales"] = torch.full(shape, SMALL_SCALE, dtype=torch.uint8)
+        else:
+            stored[name] = weight.bfloat16()
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    kept = [
+        "model.layers.*.self_attn",
+        "model.layers.*.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+    ]
+    config |= {
+        "dtype": "bfloat16",
+        "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": kept},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return tested(place, "-k", "native or bf16", "-m", "forward or precision")
+
+
+def test_packed_experts_run_unpacked_in_half_precision(packed: Outcomes) -> None:
+    ran = {case["outcome"] for (mode, _), case in packed.items() if mode == "bf16"}
+    assert packed["bf16", "footprint_as_predicted"]["outcome"] == "passed"
+    assert "passed" in ran
+    assert not ran & {"error", "crashed"}
+
+
+def test_packed_experts_that_can_not_stay_packed_here_say_so(packed: Outcomes) -> None:
+    native = [case for (mode, _), case in packed.items() if mode == "native"]
+    assert native
+    for case in native:
+        assert case["outcome"] == "skipped"
+        assert "stored as mxfp4 can't be run as they are here" in case["reason"]["text"]
+        assert "choose mode bf16" in case["reason"]["action"]
