@@ -33,6 +33,7 @@ def prediction() -> Figures:
     `running` are the most that was taken in each, of everything: of the allocator on a GPU, and on
     a CPU of memory that is the process's own, of malloc and what libraries keep for themselves.
     Pages of the mapped checkpoint are not: the system gives them up before anything runs short.
+    Weights that are used straight out of it, as gpt2's in float32, are predicted and not measured.
     """
     from compat.registry.load import default_registry_path, load_registry
     from compat.weights.full.write import write_full
