@@ -19,16 +19,19 @@ DIVIDED = OFFLOADED | {Mode.AUTO}
 
 @check(Area.OFFLOAD, needs={"offloaded"}, modes=OFFLOADED)
 def weights_wait_where_asked(subject: Subject) -> None:
-    """The weights of every decoder block are offloaded, and not on the executing device."""
-    resident = [
-        name
-        for block in subject.anatomy.blocks
-        for name, parameter in block.module.named_parameters(prefix=block.path)
-        if parameter.device.type != "meta"
-    ]
+    """The weights of every decoder block wait where the mode says, in main memory or on disk."""
     subject.measure("device_map", str(subject.load_measures["device_map"]))
     subject.measure("offloaded_bytes", subject.load_measures["offloaded_bytes"])
+    names = [
+        name
+        for block in subject.anatomy.blocks
+        for name, _ in block.module.named_parameters(prefix=block.path)
+    ]
+    waiting, asked = subject.waiting_places, subject.mode.traits.offload
+    resident = [name for name in names if name not in waiting]
     assert not resident, f"{len(resident)} weights are not offloaded: {', '.join(resident[:4])}"
+    astray = [f"{name} on {waiting[name]}" for name in names if waiting[name] != asked]
+    assert not astray, f"{len(astray)} weights do not wait on {asked}: {', '.join(astray[:4])}"
 
 
 @check(Area.OFFLOAD, needs={"divided-weights"}, modes=DIVIDED, loads=1)

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import safe_open
 from torch import nn
 
+from compat.anatomy.waiting import device_of, execution_devices, offload_hooks, waiting_places
 from compat.loading.loaded import NotOffloadedError
 from compat.targets import Device, Mode, Target
 
@@ -46,7 +48,7 @@ def offload_from_gpu(model: nn.Module, target: Target, folder: Path) -> None:
 
 
 def verify_offload(model: nn.Module, target: Target) -> None:
-    """Raise NotOffloadedError where a parameter of an offload mode is still in memory.
+    """Raise NotOffloadedError where a parameter is still in memory, or computed with elsewhere.
 
     `hf_device_map` can't be asked: it is missing on hosts without a GPU.
     """
@@ -57,6 +59,11 @@ def verify_offload(model: nn.Module, target: Target) -> None:
         raise NotOffloadedError(
             f"{target.mode}: {len(held)} parameters stayed in memory, the first is {held[0]}"
         )
+    computing = device_of(FIRST_GPU) if target.device is Device.GPU else torch.device("cpu")
+    devices = execution_devices(model)
+    if devices != {computing}:
+        shown = ", ".join(sorted(map(str, devices))) or "no device"
+        raise NotOffloadedError(f"{target.mode}: weights are brought to {shown}, not {computing}")
 
 
 def stored_shapes(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
@@ -77,15 +84,24 @@ def stored_shapes(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], tupl
 def _disk_index(model: nn.Module) -> Mapping[str, dict[str, str]]:
     """accelerate's index of an offloaded model: file and key by parameter name."""
     for module in model.modules():
-        weights = getattr(getattr(module, "_hf_hook", None), "weights_map", None)
-        index = getattr(getattr(weights, "dataset", None), "index", None)
-        if index:
-            return cast("Mapping[str, dict[str, str]]", index)
+        for hook in offload_hooks(module):
+            index = getattr(getattr(hook.weights_map, "dataset", None), "index", None)
+            if index:
+                return cast("Mapping[str, dict[str, str]]", index)
     return {}
 
 
 def describe_placement(model: Any, asked: DeviceMap) -> str:
-    """Say where the parts of a model are: `cpu`, `disk`, or `cuda:0 x 20, cpu x 3`."""
+    """Say where the parts of a model are: `cpu`, `disk`, or `cuda:0 x 20, cpu x 3`.
+
+    Of a model that waits as a whole, where it really does, and which other device computes: `disk,
+    computed on cuda:0`.
+    """
+    places = waiting_places(model)
+    if places and len(places) == len(dict(model.named_parameters())):
+        devices = execution_devices(model) - {torch.device("cpu")}
+        computed = [f"computed on {device}" for device in sorted(map(str, devices))]
+        return ", ".join([*sorted(set(places.values())), *computed])
     placed = getattr(model, "hf_device_map", None) or asked
     if isinstance(placed, str):
         return placed

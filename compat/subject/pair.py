@@ -141,9 +141,10 @@ class PairSubject(Notes):
         what it reads of the text.
         """
         own, _ = self.message
-        carried = latents.to(self.receiver.device, self.receiver.dtype)
         with torch.set_grad_enabled(grad):
-            embeds = torch.cat([carried, self.receiver.embed(own)], dim=1)
+            read = self.receiver.embed(own)
+            carried = latents.to(read.device, self.receiver.dtype)
+            embeds = torch.cat([carried, read], dim=1)
         inputs = _behind(own, latents.shape[1])
         logits = self.receiver.logits_of_embeds(inputs, embeds, grad=grad)
         return logits[0, -own.length :]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from compat.anatomy.waiting import execution_devices, waiting_places
 from compat.fit.judge import Judgement
 from compat.registry.spec import ModelClass, ModelSpec
 from compat.results.record import Measures
@@ -73,10 +74,17 @@ class ReadingModel(Notes):
 
     @cached_property
     def device(self) -> torch.device:
-        """Where its inputs go."""
+        """Where its inputs go: to the embedding, or where its weights are brought to be used."""
         embedding: nn.Module = self.model.get_input_embeddings()  # type: ignore[operator]
         where = next(embedding.parameters()).device
-        return torch.device("cpu") if where.type == "meta" else where
+        if where.type != "meta":
+            return where
+        return next(iter(execution_devices(embedding)), torch.device("cpu"))
+
+    @property
+    def waiting_places(self) -> dict[str, str]:
+        """Where each offloaded weight waits, by name: `disk`, or the device that holds it."""
+        return waiting_places(self.model)
 
     @property
     def dtype(self) -> torch.dtype:

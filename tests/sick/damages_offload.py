@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from accelerate.hooks import remove_hook_from_module
 
+from compat.anatomy.waiting import offload_hooks
 from compat.targets import Mode
 from tests.sick.sickness import sick
 from tests.sick.surgery import around_forward, carry_beside, modules
@@ -20,6 +21,15 @@ def one_weight_resident(subject: Any) -> None:
     norm = modules(subject)[0].input_layernorm
     remove_hook_from_module(norm)
     norm.weight = torch.nn.Parameter(torch.ones(norm.weight.shape), requires_grad=False)
+
+
+@sick("weights_wait_where_asked", says="do not wait on disk: model.layers.0.* on cpu", **DISK)
+def offloaded_to_memory_instead(subject: Any) -> None:
+    """What should wait on the disk was given to main memory: the two ways to offload exchanged."""
+    for module in subject.model.modules():
+        for hook in offload_hooks(module):
+            names = [name for name, _ in module.named_parameters(recurse=False)]
+            hook.weights_map = {name: hook.weights_map[name].clone() for name in names}
 
 
 @sick("offloaded_equals_resident", says="offloaded logits: differs by", **DISK)

@@ -6,15 +6,21 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+import accelerate
 import pytest
 import torch
 
+from compat.checks.registry import load_catalogue
 from compat.loading import placement
 from compat.loading.load import load
 from compat.loading.loaded import LoadOptions, NotOffloadedError
+from compat.loading.open import Opening, open_subject
 from compat.loading.placement import describe_placement, stored_shapes, verify_offload
 from compat.loading.release import release
+from compat.outcomes import Outcome
+from compat.runner import run_case
 from compat.targets import Checkpoint, Device, Mode, Shape, Weights
+from compat.targets.devices import Gpu, Host
 from compat.weights.local import local_spec
 from tests.unit.loading.tiny import KINDS, load_folder, logits, target_of
 
@@ -51,6 +57,68 @@ def test_weights_that_stay_in_memory_are_not_offloaded(checkpoints: Folders) -> 
     with pytest.raises(NotOffloadedError, match=r"disk-offload: 21 parameters stayed"):
         verify_offload(loaded.model, target_of(local_spec(folder), Mode.DISK_OFFLOAD))
     release(loaded)
+
+
+def test_weights_that_are_computed_with_elsewhere_are_not_offloaded(checkpoints: Folders) -> None:
+    folder = checkpoints("llama")
+    loaded = load_folder(folder, Mode.DISK_OFFLOAD)
+    target = target_of(local_spec(folder), Mode.DISK_OFFLOAD, Device.GPU)
+    with pytest.raises(NotOffloadedError, match="weights are brought to cpu, not cuda:0"):
+        verify_offload(loaded.model, target)
+    release(loaded)
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "place"), [(Mode.CPU_OFFLOAD, "cpu"), (Mode.DISK_OFFLOAD, "disk")]
+)
+def test_a_check_tells_weights_in_memory_from_weights_on_disk(
+    mode: Mode,
+    place: str,
+    exchanged: bool,
+    checkpoints: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if exchanged:
+        to_cpu, to_disk = accelerate.cpu_offload, accelerate.disk_offload
+        monkeypatch.setattr(
+            accelerate, "disk_offload", lambda model, folder, **given: to_cpu(model, **given)
+        )
+        monkeypatch.setattr(
+            accelerate, "cpu_offload", lambda model, **given: to_disk(model, str(tmp_path), **given)
+        )
+    monkeypatch.setattr(placement, "FIRST_GPU", "cpu")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "H200")
+    folder = checkpoints("llama")
+    spec = local_spec(folder)
+    opening = Opening(
+        host=Host(gpus=(Gpu("H200", 141 * 10**9, (9, 0)),), torch_cuda="13.0"),
+        options=LoadOptions(offload_folder=tmp_path),
+        local={spec.id: folder},
+    )
+    with open_subject(target_of(spec, mode, Device.GPU), spec, opening) as subject:
+        result = run_case(load_catalogue()["weights_wait_where_asked"], subject)
+        other = "cpu" if place == "disk" else "disk"
+        assert subject.load_measures["device_map"] == (other if exchanged else place)
+    if exchanged:
+        assert result.outcome is Outcome.FAILED
+        assert f"do not wait on {place}" in str(result.exception)
+    else:
+        assert result.outcome is Outcome.PASSED, result.exception
+
+
+@pytest.mark.parametrize("place", ["cpu", "disk"])
+def test_a_model_that_computes_on_a_gpu_is_told_from_one_that_does_not(
+    place: str, tmp_path: Path
+) -> None:
+    # Without buffers: those would be brought to the device at once, and it is not here.
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    if place == "cpu":
+        accelerate.cpu_offload(model, execution_device=0)
+    else:
+        accelerate.disk_offload(model, str(tmp_path), execution_device=0)
+    assert describe_placement(model, {"": "cpu"}) == f"{place}, computed on cuda:0"
 
 
 @pytest.mark.parametrize("kind", KINDS)
