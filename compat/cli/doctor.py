@@ -52,7 +52,9 @@ def facts(host: Host) -> Iterator[tuple[str, str]]:
     yield "memory", f"{host.memory / GIGABYTE:.1f} GB"
     for gpu in host.gpus:
         yield "gpu", f"{gpu.name}, {gpu.memory / GIGABYTE:.1f} GB, bf16 {_yes(gpu.has_bf16)}"
-    if not host.gpus:
+    for why in host.left_out:
+        yield "gpu", why
+    if not host.gpus and not host.left_out:
         yield "gpu", "none"
     cache = default_cache()
     yield "twins", f"{_count(cache / 'models')} in {_shown(cache)}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat.targets.devices import free_gpu_memory, nvml_session
+from compat.targets.gpus import free_gpu_memory, nvml_session
 
 CGROUP = Path("/sys/fs/cgroup")
 CGROUPS = (

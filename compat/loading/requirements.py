@@ -62,7 +62,7 @@ def _missing_gpu(target: Target, host: Host) -> Iterator[Reason]:
     if not host.gpus:
         yield Reason(
             ReasonCode.NO_GPU,
-            "no GPU",
+            "; ".join(["no GPU", *host.left_out]),
             "run on a machine with an NVIDIA GPU, or check CUDA_VISIBLE_DEVICES where there is one",
         )
     elif not host.torch_has_cuda:

@@ -80,7 +80,7 @@ class Controller:
 
         self._run = self._run or new_run_id()
         worker = node.gateway.id
-        gpus = len(self._host.gpus) if self._host.gpu_usable else 0
+        gpus = [gpu.position for gpu in self._host.gpus] if self._host.gpu_usable else []
         taken = set(self._gpu_of.values())
         entries = gpu_entries(gpus, os.environ.get(VISIBLE))
         own = next((entry for entry in entries if entry not in taken), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -93,11 +93,12 @@ def bound_kernel_caches() -> None:
         os.environ.setdefault(variable, CACHED_KERNELS)
 
 
-def gpu_entries(count: int, visible: str | None) -> list[str]:
-    """The entries of CUDA_VISIBLE_DEVICES by which `count` GPUs are told apart."""
+def gpu_entries(positions: Sequence[int], visible: str | None) -> list[str]:
+    """The entries of CUDA_VISIBLE_DEVICES that name the GPUs at these places of what it shows."""
     if visible is None:
-        return [str(index) for index in range(count)]
-    return [entry.strip() for entry in visible.split(",")][:count]
+        return [str(position) for position in positions]
+    entries = [entry.strip() for entry in visible.split(",")]
+    return [entries[position] for position in positions]
 
 
 def _share_cores(workers: int) -> None:

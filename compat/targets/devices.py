@@ -1,22 +1,19 @@
-"""The machine: its GPUs, CPU, memory and package versions, found without importing torch.
-
-GPUs are counted by NVML, so that collection and the controller of a distributed run know what is
-there in milliseconds and no CUDA context is created before workers start.
-"""
+"""The machine: its GPUs, CPU, memory and package versions, found without importing torch."""
 
 from __future__ import annotations
 
 import ast
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+
+from compat.targets.gpus import Gpu, nvml_session, read_gpus, readable, unreadable
+
+__all__ = ["Gpu", "Host", "this_host", "torch_cuda_version", "usable_cores"]
 
 RECORDED_PACKAGES: tuple[str, ...] = (
     "torch",
@@ -52,23 +49,6 @@ RESULT_CHANGING_FLAGS: tuple[str, ...] = (
 )
 """CPU features for which torch, oneDNN or bitsandbytes have kernels of their own."""
 
-BF16_CAPABILITY = (8, 0)
-"""The first CUDA compute capability with bfloat16 arithmetic (Ampere)."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One visible GPU. `memory` is in bytes, `capability` is (major, minor)."""
-
-    name: str
-    memory: int
-    capability: tuple[int, int]
-
-    @property
-    def has_bf16(self) -> bool:
-        """Whether it computes in bfloat16."""
-        return self.capability >= BF16_CAPABILITY
-
 
 @dataclass(frozen=True)
 class Host:
@@ -76,6 +56,8 @@ class Host:
 
     gpus: tuple[Gpu, ...] = ()
     """Those that CUDA_VISIBLE_DEVICES leaves visible, in its order."""
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+    """What is said of visible GPUs that can't be described, a line each."""
     torch_cuda: str | None = None
     """The CUDA version torch was built for; None for a CPU build or without torch."""
     cpu: str = ""
@@ -103,10 +85,11 @@ def this_host(environment: Mapping[str, str] = os.environ) -> Host:
     import psutil
 
     with nvml_session() as nvml:
-        gpus = () if nvml is None else visible_gpus(nvml, environment.get("CUDA_VISIBLE_DEVICES"))
+        read = [] if nvml is None else read_gpus(nvml, environment.get("CUDA_VISIBLE_DEVICES"))
     model, flags = _cpu(Path("/proc/cpuinfo"))
     return Host(
-        gpus=gpus,
+        gpus=tuple(gpu for gpu, _ in readable(read)),
+        left_out=tuple(map(str, unreadable(read))),
         torch_cuda=torch_cuda_version(_torch_version_file()),
         cpu=model,
         cpu_flags=flags,
@@ -114,82 +97,6 @@ def this_host(environment: Mapping[str, str] = os.environ) -> Host:
         cores=usable_cores(),
         packages=dict(_installed(RECORDED_PACKAGES)),
     )
-
-
-@contextmanager
-def nvml_session() -> Iterator[ModuleType | None]:
-    """Open NVML, or yield None where there is no NVIDIA driver."""
-    try:
-        import pynvml
-    except ImportError:
-        yield None
-        return
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def visible_gpus(nvml: Any, visible_devices: str | None) -> tuple[Gpu, ...]:
-    """Describe the GPUs that CUDA would show, in its order.
-
-    `nvml` is the pynvml module, `visible_devices` the value of CUDA_VISIBLE_DEVICES (None where it
-    is not set). Indices count in NVML's order, which is CUDA's with CUDA_DEVICE_ORDER=PCI_BUS_ID
-    and on every machine whose GPUs are alike.
-    """
-    return tuple(
-        Gpu(
-            name=_text(nvml.nvmlDeviceGetName(handle)),
-            memory=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
-            capability=_capability(nvml, handle),
-        )
-        for handle in _visible_handles(nvml, visible_devices)
-    )
-
-
-def free_gpu_memory(nvml: Any, visible_devices: str | None) -> tuple[int, ...]:
-    """Free bytes of each GPU that `visible_gpus` describes, whoever holds the others."""
-    return tuple(
-        int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
-        for handle in _visible_handles(nvml, visible_devices)
-    )
-
-
-def _visible_handles(nvml: Any, visible_devices: str | None) -> list[Any]:
-    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    if visible_devices is None:
-        return handles
-    uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-    chosen = visible_entries(visible_devices, uuids, nvml.nvmlDeviceGetHandleByUUID)
-    return [handles[entry] if isinstance(entry, int) else entry for entry in chosen]
-
-
-def visible_entries(
-    visible_devices: str, uuids: list[str], mig_handle: Callable[[str], Any]
-) -> list[Any]:
-    """Read CUDA_VISIBLE_DEVICES as CUDA does.
-
-    Entries are indices, unique beginnings of UUIDs, or MIG instances (turned into handles by
-    `mig_handle`). The first entry that names no GPU ends the list; one that is named twice empties
-    it.
-    """
-    chosen: list[Any] = []
-    for entry in (part.strip() for part in visible_devices.split(",")):
-        if entry.startswith("MIG-"):
-            chosen.append(mig_handle(entry))
-            continue
-        index = _index(entry, uuids)
-        if index is None:
-            break
-        if index in chosen:
-            return []
-        chosen.append(index)
-    return chosen
 
 
 def torch_cuda_version(version_file: Path | None) -> str | None:
@@ -216,24 +123,6 @@ def _torch_version_file() -> Path | None:
     if found is None or found.origin is None:
         return None
     return Path(found.origin).with_name("version.py")
-
-
-def _index(entry: str, uuids: list[str]) -> int | None:
-    if entry.isdecimal():
-        return int(entry) if int(entry) < len(uuids) else None
-    if not entry.startswith("GPU-"):
-        return None
-    matches = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
-    return matches[0] if len(matches) == 1 else None
-
-
-def _capability(nvml: Any, handle: Any) -> tuple[int, int]:
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    return int(major), int(minor)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _cpu(cpuinfo: Path) -> tuple[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import pytest
 from compat.fit import room
 from compat.fit.amounts import amount, amounts
 from compat.fit.room import free_host_memory
-from compat.targets.devices import free_gpu_memory
+from compat.targets.gpus import free_gpu_memory
 
 LIMITED = "from compat.fit.room import free_host_memory; print(free_host_memory())"
 
@@ -68,7 +68,10 @@ def test_a_limit_of_the_process_counts():
 
 def test_of_gpus_what_others_hold_is_not_free_and_hidden_ones_are_none():
     nvml = SimpleNamespace(
+        NVMLError=OSError,
         nvmlDeviceGetCount=lambda: 3,
+        nvmlDeviceGetName=lambda index: "A100",
+        nvmlDeviceGetCudaComputeCapability=lambda index: (8, 0),
         nvmlDeviceGetHandleByIndex=lambda index: index,
         nvmlDeviceGetHandleByUUID=None,
         nvmlDeviceGetUUID=lambda index: f"GPU-{index}",

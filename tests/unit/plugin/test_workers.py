@@ -17,16 +17,18 @@ from compat.targets.devices import Gpu, Host
 
 
 @pytest.mark.parametrize(
-    ("count", "visible", "entries"),
+    ("positions", "visible", "entries"),
     [
-        (2, None, ["0", "1"]),
-        (2, "3, 5", ["3", "5"]),
-        (1, "GPU-4f2a", ["GPU-4f2a"]),
-        (0, "", []),
+        ([0, 1], None, ["0", "1"]),
+        ([0, 2], None, ["0", "2"]),
+        ([0, 1], "3, 5", ["3", "5"]),
+        ([1], "3, 5", ["5"]),
+        ([0], "GPU-4f2a", ["GPU-4f2a"]),
+        ([], "", []),
     ],
 )
-def test_gpus_are_told_apart_as_cuda_does(count, visible, entries):
-    assert gpu_entries(count, visible) == entries
+def test_gpus_are_told_apart_as_cuda_does(positions, visible, entries):
+    assert gpu_entries(positions, visible) == entries
 
 
 def test_a_worker_keeps_to_its_gpu_and_its_cores(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from compat.targets.devices import Gpu, Host, this_host, torch_cuda_version, visible_gpus
+from compat.targets import devices
+from compat.targets.devices import Gpu, Host, this_host, torch_cuda_version
+from compat.targets.gpus import free_gpu_memory, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,18 @@ class Card:
     name: str = "NVIDIA A100"
     memory: int = 40 * 2**30
     capability: tuple[int, int] = (8, 0)
+    refuses: str = ""
+    """The function of NVML that does not work for it."""
+
+
+class FakeNvmlError(Exception):
+    pass
 
 
 class FakeNvml:
     """What of pynvml is used, over a list of cards and MIG instances."""
+
+    NVMLError = FakeNvmlError
 
     def __init__(self, *cards: Card) -> None:
         self.cards = [card for card in cards if not card.uuid.startswith("MIG-")]
@@ -33,22 +44,29 @@ class FakeNvml:
         return len(self.cards)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:  # noqa: N802
-        return self.cards[index]
+        return self._allowed(self.cards[index], "handle")
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Card:  # noqa: N802
+        if uuid not in self.instances:
+            raise FakeNvmlError("Not Found")
         return self.instances[uuid]
 
+    def _allowed(self, card: Card, what: str) -> Card:
+        if card.refuses == what:
+            raise FakeNvmlError("Not Supported")
+        return card
+
     def nvmlDeviceGetUUID(self, card: Card) -> str:  # noqa: N802
-        return card.uuid
+        return self._allowed(card, "uuid").uuid
 
     def nvmlDeviceGetName(self, card: Card) -> bytes:  # noqa: N802
         return card.name.encode()
 
     def nvmlDeviceGetMemoryInfo(self, card: Card) -> Any:  # noqa: N802
-        return SimpleNamespace(total=card.memory)
+        return SimpleNamespace(total=self._allowed(card, "memory").memory, free=card.memory // 2)
 
     def nvmlDeviceGetCudaComputeCapability(self, card: Card) -> tuple[int, int]:  # noqa: N802
-        return card.capability
+        return self._allowed(card, "capability").capability
 
 
 NVML = FakeNvml(
@@ -72,6 +90,8 @@ NVML = FakeNvml(
         ("GPU-ccc3,GPU-aab", ["third", "second"]),
         ("GPU-aa", []),
         ("MIG-9", ["slice"]),
+        ("MIG-gone", []),
+        ("MIG-9,MIG-gone,0", ["slice"]),
         ("none", []),
     ],
 )
@@ -84,6 +104,37 @@ def test_a_gpu_carries_what_requirements_ask() -> None:
     assert first == Gpu("first", 40 * 2**30, (8, 0))
     assert first.has_bf16
     assert not second.has_bf16
+
+
+@pytest.mark.parametrize("refuses", ["handle", "memory", "capability"])
+def test_a_gpu_that_can_not_be_described_is_left_out_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, refuses: str
+) -> None:
+    nvml = FakeNvml(Card("GPU-a", "a"), Card("GPU-b", "b", refuses=refuses), Card("GPU-c", "c"))
+    assert [(gpu.name, gpu.position) for gpu in visible_gpus(nvml, None)] == [("a", 0), ("c", 2)]
+    assert [gpu.name for gpu in visible_gpus(nvml, "2,1")] == ["c"]
+    assert free_gpu_memory(nvml, None) == (20 * 2**30,) * 2
+
+    monkeypatch.setattr(devices, "nvml_session", lambda: nullcontext(nvml))
+    host = this_host({})
+    assert [gpu.name for gpu in host.gpus] == ["a", "c"]
+    assert host.left_out == ("GPU 1 is left out: NVML says Not Supported",)
+
+
+def test_a_gpu_that_does_not_tell_its_uuid_has_no_name_to_be_chosen_by() -> None:
+    nvml = FakeNvml(Card("GPU-a", "a", refuses="uuid"), Card("GPU-b", "b"))
+    assert [gpu.name for gpu in visible_gpus(nvml, "GPU-b,GPU-a")] == ["b"]
+    assert [gpu.name for gpu in visible_gpus(nvml, "0")] == ["a"]
+
+
+def test_a_driver_that_does_not_count_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml()
+
+    def refuse() -> int:
+        raise FakeNvmlError("No Permission")
+
+    monkeypatch.setattr(nvml, "nvmlDeviceGetCount", refuse)
+    assert visible_gpus(nvml, None) == ()
 
 
 @pytest.mark.parametrize(
