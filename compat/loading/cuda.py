@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+
+DRIVER = "libcuda.so.1"
+SUCCESS = 0
+"""CUDA_SUCCESS of the driver's interface."""
 
 
 def cuda_is_broken() -> bool:
@@ -20,3 +25,16 @@ def cuda_is_broken() -> bool:
     except RuntimeError:  # torch.AcceleratorError is one
         return True
     return False
+
+
+def cuda_has_begun() -> bool:
+    """Whether the driver is initialised in this process, so that the GPUs it shows are settled.
+
+    `torch.cuda.is_available()` does that, and leaves no trace in torch. The driver itself refuses
+    to count devices before it is initialised, and is not initialised by being asked.
+    """
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return False
+    return bool(driver.cuDeviceGetCount(ctypes.byref(ctypes.c_int())) == SUCCESS)

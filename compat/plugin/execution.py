@@ -17,9 +17,9 @@ from compat.plugin.foreseen import Foreseen, ShownBefore
 from compat.plugin.session import SESSION
 from compat.plugin.settled import SETTLED
 from compat.plugin.showing import show
-from compat.plugin.workers import FIRST_WORKER, bound_kernel_caches, share_machine
+from compat.plugin.workers import FIRST_WORKER, bound_kernel_caches
 from compat.runner import CaseResult, conclude, stage_reached, watched
-from compat.targets.nodepart import load_of, spans_gpus
+from compat.targets.nodepart import load_of
 
 if TYPE_CHECKING:
     from compat.plugin.session import CompatSession
@@ -43,8 +43,6 @@ def begin_session(session: pytest.Session) -> None:
         recorder.plan(cases)
         if settled:
             recorder.carry_over(settled)
-    spread = any(spans_gpus(asked.planned.target.load_part) for _, asked in cases)
-    share_machine(compat.workerinput, spread=spread)
     bound_kernel_caches()
 
 

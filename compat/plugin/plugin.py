@@ -37,7 +37,10 @@ def pytest_compat_wrappers() -> Mapping[str, WrapperFactory]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    """Have a worker do the work where targets are to run in a child process."""
+    """Have a worker do the work where targets are to run in a child process; share the machine."""
+    from compat.plugin.workers import prepare
+
+    prepare(config)
     if config.getoption("--compat-isolate"):
         from compat.plugin.workers import isolate
 
@@ -133,6 +136,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out tests without a target, and all of them where nothing can be run."""
+    if SESSION in config.stash:
+        from compat.plugin.workers import share_machine
+
+        share_machine(config)
     problem = config.stash.get(PROBLEM, None)
     if problem is not None:
         if not hasattr(config, "workerinput"):

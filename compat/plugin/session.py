@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compat.plugin.options import Options, read_options
-from compat.plugin.stash import CHECKS, OPENER
+from compat.plugin.stash import CHECKS, MACHINE, OPENER
 from compat.plugin.workers import GPU_USABLE, MAIN, RUN_ID
 from compat.targets import Device
 from compat.targets.selection import SelectionError, entries_with, narrow, requested_pairs
@@ -95,10 +96,10 @@ class CompatSession:
 
     @cached_property
     def host(self) -> Host:
-        """This machine."""
+        """This machine, with all GPUs of the run: a worker sees its own, or its own first."""
         from compat.targets.devices import this_host
 
-        return this_host()
+        return this_host(self.config.stash.get(MACHINE, os.environ))
 
     @cached_property
     def present(self) -> frozenset[Device]:

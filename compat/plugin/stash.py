@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,3 +22,5 @@ PROBLEM: pytest.StashKey[str] = pytest.StashKey()
 """Why nothing can be run: a registry or a selection that is wrong, in words."""
 PROBLEM_KEY = "compat_problem"
 """The same in xdist's `workeroutput`, for the controller to tell."""
+MACHINE: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
+"""In a worker: what its environment said of GPUs before it was kept to its own."""

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from compat.plugin.stash import MACHINE, PROBLEM
+from compat.targets.mode import Mode
+
 MAIN = "main"
 """The name of a process that is no worker."""
 FIRST_WORKER = "gw0"
@@ -24,6 +27,13 @@ GPU_ENTRIES = "compat_gpus"
 
 THREADS = "OMP_NUM_THREADS"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+ORDER = "CUDA_DEVICE_ORDER"
+AS_NVML_COUNTS = "PCI_BUS_ID"
+"""By itself CUDA counts the fastest GPU first; NVML, by which they are counted here, by slot."""
+BEGUN_TOO_EARLY = (
+    "CUDA was used before the workers could be given a GPU each: keep torch.cuda.is_available() "
+    "and the like out of conftest.py and of the top of test modules, or run with -n 0"
+)
 
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 """oneDNN's cache of compiled kernels, and that of ideep, through which torch calls it."""
@@ -58,9 +68,7 @@ def workers_worth(config: pytest.Config) -> int | None:
 
     None leaves it to xdist: in a project without a registry, and where a person has set it.
     """
-    named = config.getini("compat_registry") or config.getoption("--compat-registry")
-    ours = named or (config.rootpath / REGISTRY).is_file()
-    if not ours or AUTO in os.environ or config.option.numprocesses != "auto":
+    if not _has_registry(config) or AUTO in os.environ or config.option.numprocesses != "auto":
         return None
     from compat.targets.devices import this_host, usable_cores
 
@@ -68,20 +76,41 @@ def workers_worth(config: pytest.Config) -> int | None:
     return len(host.gpus) if host.gpu_usable else max(1, usable_cores() // 2)
 
 
-def share_machine(workerinput: Mapping[str, Any], *, spread: bool = False) -> None:
-    """Keep this worker to its GPU and its share of the cores, before torch looks at either.
+def prepare(config: pytest.Config) -> None:
+    """Settle what this process sees of the machine before any code of the project is collected.
 
-    `spread` is whether the run has targets that need every GPU. A worker that has a GPU then sees
-    them all, its own first, where all other targets go; which GPUs it sees can't be changed later,
-    once CUDA has begun.
+    `torch.cuda.is_available()` at the top of a test module settles it for good. A project without
+    a registry may have nothing to do with targets: there it waits until one is asked for.
     """
-    if not workerinput:
+    if _has_registry(config):
+        share_machine(config)
+
+
+def share_machine(config: pytest.Config) -> None:
+    """Keep a worker to its GPU and its share of the cores; once, and before torch looks at either.
+
+    Where the run may have targets that need every GPU, a worker that has one sees them all, its
+    own first, where all other targets go. Where CUDA has begun too early for that, nothing is run,
+    and the problem says so.
+    """
+    os.environ.setdefault(ORDER, AS_NVML_COUNTS)
+    workerinput: Mapping[str, Any] = getattr(config, "workerinput", {})
+    if not workerinput or MACHINE in config.stash:
         return
+    config.stash[MACHINE] = {name: os.environ[name] for name in (VISIBLE,) if name in os.environ}
     _share_cores(int(workerinput["workercount"]))
-    if workerinput.get(GPU_USABLE):
-        own = workerinput[GPU_ENTRY]
-        others = workerinput[GPU_ENTRIES] if spread and own else ()
-        os.environ[VISIBLE] = ",".join([own, *(entry for entry in others if entry != own)])
+    if not workerinput.get(GPU_USABLE):
+        return
+    own = workerinput[GPU_ENTRY]
+    modes = config.getoption("--compat-modes")
+    spread = modes is None or Mode.AUTO in modes.split(",")
+    others = workerinput[GPU_ENTRIES] if spread and own else ()
+    os.environ[VISIBLE] = ",".join([own, *(entry for entry in others if entry != own)])
+    if int(workerinput["workercount"]) > 1:
+        from compat.loading.cuda import cuda_has_begun
+
+        if cuda_has_begun():
+            config.stash[PROBLEM] = BEGUN_TOO_EARLY
 
 
 def bound_kernel_caches() -> None:
@@ -91,6 +120,12 @@ def bound_kernel_caches() -> None:
     """
     for variable in KERNEL_CACHES:
         os.environ.setdefault(variable, CACHED_KERNELS)
+
+
+def _has_registry(config: pytest.Config) -> bool:
+    """Whether the project that is tested has models of its own to run."""
+    named = config.getini("compat_registry") or config.getoption("--compat-registry")
+    return bool(named) or (config.rootpath / REGISTRY).is_file()
 
 
 def gpu_entries(positions: Sequence[int], visible: str | None) -> list[str]:
