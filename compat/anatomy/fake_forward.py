@@ -45,6 +45,11 @@ class PredictedForward:
     """Most that is held at a time."""
     cache: int | None
     """What its output keeps for the next step; None where it keeps nothing."""
+    peak_unpacking: int = 0
+    """Most that is held at a time where each matrix that can be quantized is unpacked, in the dtype
+    of the rest, while it is multiplied with."""
+    rounding: int = 0
+    """Most that CUDA's allocator may add by rounding up."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,6 @@ class PredictedMemory:
 
     weights: int
     """Parameters and buffers in the dtype that was asked for, or as they are quantized."""
-    largest_matrix: int
-    """The largest weight of a linear layer in that dtype: what a kernel unpacks at a time."""
     forward: PredictedForward | str
     """What a forward takes; where that depends on data, a sentence that says so."""
 
@@ -82,20 +85,25 @@ def predict_memory(
             forward = _forward(
                 build_fake(model_class, config, torch.bfloat16, attention, asked=dtype), inputs
             )
-        largest = max((matrix.elements for matrix in quantizable(model)), default=0)
-        return PredictedMemory(_weights(model, scheme), largest * dtype.itemsize, forward)
+        return PredictedMemory(_weights(model, scheme), forward)
 
 
 def _forward(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> PredictedForward | str:
     """Run a fake model, with a cache; a sentence where it can't be run without data."""
     known = chain(model.parameters(), model.buffers(), inputs.values())
+    packed = [model.get_parameter(matrix.name) for matrix in quantizable(model)]
     try:
-        with LiveStorage(known) as storage:
+        with LiveStorage(known, packed=packed) as storage:
             output = model(**inputs, use_cache=True)
     except NEEDS_DATA as error:
         return f"what it does depends on data ({error})"
     cache = cache_of(output)
-    return PredictedForward(storage.peak, None if cache is None else cache_bytes(cache))
+    return PredictedForward(
+        storage.peak,
+        None if cache is None else cache_bytes(cache),
+        max(storage.peak, storage.peak_unpacking),
+        storage.rounding,
+    )
 
 
 def _weights(model: Any, scheme: str | None) -> int:

@@ -15,6 +15,11 @@ from torch.utils._pytree import tree_leaves
 
 _DEVICE = torch.ops.prim.device.default
 
+CUDA_BLOCK = 512
+CUDA_LARGE = 2**20
+"""torch's allocator for CUDA rounds up to blocks of 512 bytes. With a block above 1 MiB it leaves
+up to 1 MiB more, rather than to cut that off (`should_split` in its CUDACachingAllocator)."""
+
 
 class TooManyOperationsError(RuntimeError):
     """More operations than were allowed."""
@@ -41,9 +46,20 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
     """
 
     def __init__(
-        self, known: Iterable[torch.Tensor], *, most_operations: int | None = None
+        self,
+        known: Iterable[torch.Tensor],
+        *,
+        most_operations: int | None = None,
+        packed: Iterable[torch.Tensor] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._packed = {_key(tensor.untyped_storage()) for tensor in packed}
+        """Weights of which each operation that takes them unpacks a copy as large as they are."""
+        self.peak_unpacking = 0
+        """Most bytes alive at a time, such a copy included while its operation runs."""
+        self.rounding = 0
+        """Most that CUDA's allocator may add, by rounding up, to what is alive at a time."""
+        self._rounding_now = 0
         self._most_operations = most_operations
         self.peak = 0
         """Most bytes that were alive at a time."""
@@ -76,6 +92,10 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         for leaf in tree_leaves(output):
             if isinstance(leaf, torch.Tensor):
                 self.count(leaf)
+        if self._packed:
+            copies = _storages(tree_leaves((args, kwargs or {})))
+            copy = max((copies[key] for key in copies.keys() & self._packed), default=0)
+            self.peak_unpacking = max(self.peak_unpacking, self.live + copy)
         return output
 
     def count(self, tensor: torch.Tensor) -> None:
@@ -88,6 +108,8 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         self.live += storage.nbytes()
         self.peak = max(self.peak, self.live)
         self._peak_since_mark = max(self._peak_since_mark, self.live)
+        self._rounding_now += cuda_rounding(storage.nbytes())
+        self.rounding = max(self.rounding, self._rounding_now)
         weakref.finalize(storage, self._freed, key)
 
     def mark(self) -> Stretch:
@@ -113,7 +135,22 @@ class LiveStorage(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
             self._most_operations = before
 
     def _freed(self, key: int) -> None:
-        self.live -= self._bytes.pop(key, 0)
+        freed = self._bytes.pop(key, 0)
+        self.live -= freed
+        self._rounding_now -= cuda_rounding(freed)
+
+
+def cuda_rounding(nbytes: int) -> int:
+    """The most that CUDA's allocator adds to a tensor of so many bytes."""
+    if nbytes == 0:
+        return 0
+    return CUDA_BLOCK if nbytes <= CUDA_LARGE else CUDA_BLOCK + CUDA_LARGE
+
+
+def _storages(leaves: Iterable[Any]) -> dict[int, int]:
+    """Bytes of the storages of those that are tensors, by key."""
+    storages = (one.untyped_storage() for one in leaves if isinstance(one, torch.Tensor))
+    return {_key(storage): storage.nbytes() for storage in storages}
 
 
 def _run(operation: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -24,8 +24,6 @@ WEIGHTS_MARGIN = 0.005
 PEAK_MARGIN = 0.05
 QUANTIZED_PEAK_MARGIN = 0.08
 """bitsandbytes' int8 layers pick out columns of large activations: how many, the data say."""
-GPU_SLACK = 2**21
-"""CUDA's allocator hands out blocks of 512 bytes out of segments of 2 MiB."""
 
 
 @check(Area.MEMORY)
@@ -68,14 +66,14 @@ def peak_as_predicted(subject: Subject) -> None:
     subject.measure("peak_error", measured / expected - 1)
     subject.measure("peak_rss_bytes", subject.measured_memory.resident)
     margin = QUANTIZED_PEAK_MARGIN if subject.mode in QUANTIZED else PEAK_MARGIN
-    slack = GPU_SLACK if subject.device.type == "cuda" else 0
+    slack = subject.predicted_forward.rounding if subject.device.type == "cuda" else 0
     assert abs(measured - expected) <= margin * expected + slack, (
         f"a forward takes {measured} bytes at its peak, {expected} predicted from the config"
     )
 
 
 def _predicted_peak(subject: Subject) -> int:
-    """The peak in float; on a GPU 4-bit layers unpack one matrix at a time besides."""
-    predicted = subject.predicted_forward.peak
-    unpacked = subject.mode in {Mode.NF4, Mode.FP4} and subject.device.type == "cuda"
-    return predicted + (subject.predicted_memory.largest_matrix if unpacked else 0)
+    """The peak in float; on a GPU a 4-bit layer unpacks its matrix, while it runs, besides."""
+    unpacks = subject.mode in {Mode.NF4, Mode.FP4} and subject.device.type == "cuda"
+    predicted = subject.predicted_forward
+    return predicted.peak_unpacking if unpacks else predicted.peak

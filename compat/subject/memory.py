@@ -114,8 +114,12 @@ def _on_cpu(
 def _on_gpu(
     subject: RunningModel, run: Callable[[], Any], inputs: dict[str, torch.Tensor]
 ) -> tuple[int, Any]:
-    """Bytes that torch's allocator has handed out."""
+    """Bytes that torch's allocator has handed out.
+
+    In a second forward: the first one makes workspaces, which stay.
+    """
     device = subject.device
+    run()
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)

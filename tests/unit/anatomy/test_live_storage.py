@@ -78,3 +78,27 @@ def test_the_peak_is_that_of_the_bookkeeping(steps: list[int | None]) -> None:
             peak = max(peak, live)
             assert storage.live == live
     assert storage.peak == peak
+
+
+def test_a_packed_weight_is_unpacked_while_it_is_multiplied_with_and_at_no_other_time() -> None:
+    weight, hidden = torch.zeros(64, 64), torch.zeros(1, 64)
+    with LiveStorage([weight, hidden], packed=[weight]) as storage:
+        product = hidden @ weight.t()
+        later = torch.zeros(2048)
+        del product
+    assert storage.peak_unpacking == 4 * 64 * 64 + 4 * 64
+    with LiveStorage([weight, hidden], packed=[weight]) as storage:
+        product = hidden @ weight.t()
+        later = torch.zeros(8192)
+    assert storage.peak_unpacking == storage.peak == later.nbytes + product.nbytes, "not added up"
+
+
+def test_cuda_s_allocator_rounds_each_tensor_that_is_alive() -> None:
+    with LiveStorage([]) as storage:
+        one, two = torch.zeros(1), torch.zeros(1)
+        del one, two
+        three = torch.zeros(1)
+    assert storage.rounding == 2 * 512
+    with LiveStorage([]) as storage:
+        three = torch.zeros(2**18), torch.zeros(2**18 + 1)  # noqa: F841  # alive
+    assert storage.rounding == 2 * 512 + 2**20
