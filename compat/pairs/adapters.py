@@ -7,6 +7,8 @@ step on: normalised, then scaled and shifted by the embeddings' statistics, whic
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,14 @@ from compat.pairs.sizes import DEPTH, EXPANSION, LATENTS
 from compat.pairs.statistics import EmbeddingStatistics
 
 MOST_HEADS = 8
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed` inside; every generator, those of GPUs too, then goes on where it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 class MatchedNorm(nn.Module):
@@ -38,8 +48,7 @@ class LinearAdapter(nn.Module):
     def __init__(self, width: int, statistics: EmbeddingStatistics, *, seed: int = 0) -> None:
         """`width` is the source's, `statistics` are of the target's embeddings."""
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with _seeded(seed):
             self.projection = nn.Linear(width, statistics.width)
         self.matched = MatchedNorm(statistics)
 
@@ -68,8 +77,7 @@ class PerceiverResampler(nn.Module):
         """`width` is the source's, `statistics` are of the target's embeddings."""
         super().__init__()
         inner = statistics.width
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with _seeded(seed):
             self.latents = nn.Parameter(torch.randn(latents, inner))
             self.projection = nn.Linear(width, inner)
             self.blocks = nn.ModuleList(_ResamplerBlock(inner) for _ in range(depth))

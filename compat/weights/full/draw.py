@@ -37,7 +37,7 @@ def draw(model: PreTrainedModel, name: str, small: nn.Module) -> Tensor:
     values: Tensor = torch.full(outline.shape, torch.nan, dtype=outline.dtype)
     held[key] = _like(outline, values)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(range(torch.cuda.device_count())), torch.no_grad():
             torch.manual_seed(zlib.crc32(name.encode()))
             for initialiser, module in _initialised_by(model, path):
                 initialiser._init_weights(module)

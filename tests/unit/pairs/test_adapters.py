@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -93,6 +94,23 @@ def test_the_same_seed_makes_the_same_weights_and_leaves_the_global_one_alone(
     again, other = (weights_of(make(SOURCE, statistics, seed=seed)) for seed in (3, 4))
     assert all(map(torch.equal, first, again))
     assert not all(map(torch.equal, first, other))
+
+
+@MAKERS
+def test_the_generators_of_every_gpu_go_on_where_they_were(
+    make: Maker, statistics: EmbeddingStatistics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[list[int]] = []
+
+    @contextmanager
+    def fork_rng(devices: Sequence[int]) -> Iterator[None]:
+        kept.append(list(devices))
+        yield
+
+    monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    make(SOURCE, statistics)
+    assert kept == [[0, 1]]
 
 
 @MAKERS
