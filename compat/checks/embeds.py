@@ -122,19 +122,15 @@ def _loss(subject: Subject, vectors: Tensor, *, grad: bool = False) -> Tensor:
 
 
 def _slope(subject: Subject, vectors: Tensor, gradient: Tensor) -> float:
-    """The loss's central difference along its gradient, (vectors, width).
+    """The loss's slope along its gradient at a soft prompt, (vectors, width)."""
+    from compat.subject.slope import slope_along
 
-    Of three steps the one whose slope comes closest to the gradient's length: where a router
-    sends a token elsewhere the loss jumps, and a smaller step does not get so far.
-    """
     length = float(gradient.norm())
-    slopes = []
-    for share in (1e-2, 3e-3, 1e-3):
-        step = share * float(vectors.norm(dim=-1).mean())
-        shift = gradient * (step / length)
-        up, down = (float(_loss(subject, vectors + sign * shift)) for sign in (1, -1))
-        slopes.append((up - down) / (2 * step))
-    return min(slopes, key=lambda slope: abs(slope - length))
+
+    def loss(step: float) -> float:
+        return float(_loss(subject, vectors + gradient * (step / length)))
+
+    return slope_along(loss, float(vectors.norm(dim=-1).mean()), length)
 
 
 @check(Area.EMBEDS, needs={"inputs-embeds"})

@@ -122,23 +122,26 @@ def gradient_reaches_captured_state(subject: Subject) -> None:
     assert length > 0, f"the gradient is zero: {cut_off}"
     if subject.rounds_activations:
         return
-    slope = _slope(subject, block, gradient / length, labels)
+    slope = _slope(subject, block, gradient, labels)
     subject.measure("slope_over_gradient", slope / length)
     assert abs(slope - length) <= 0.1 * length, (
         f"along the gradient the loss rises by {slope:.4f} a unit, the gradient says {length:.4f}"
     )
 
 
-def _slope(subject: Subject, block: int, direction: Tensor, labels: Tensor) -> float:
-    """The loss's central difference along a direction of a block's hidden state."""
+def _slope(subject: Subject, block: int, gradient: Tensor, labels: Tensor) -> float:
+    """The loss's slope along its gradient at a block's hidden state."""
     from torch.nn.functional import cross_entropy
 
-    step = 1e-2 * float(subject.run.blocks[block].norm(dim=-1).mean())
-    losses = []
-    for shift in (step * direction, -step * direction):
-        with subject.edit(block, shift.add):
-            losses.append(float(cross_entropy(subject.logits(subject.text.inputs)[0], labels)))
-    return (losses[0] - losses[1]) / (2 * step)
+    from compat.subject.slope import slope_along
+
+    length = float(gradient.float().norm())
+
+    def loss(step: float) -> float:
+        with subject.edit(block, (gradient * (step / length)).add):
+            return float(cross_entropy(subject.logits(subject.text.inputs)[0], labels))
+
+    return slope_along(loss, float(subject.run.blocks[block].norm(dim=-1).mean()), length)
 
 
 @check(Area.HOOKS)

@@ -52,19 +52,14 @@ def _some(names: list[str]) -> str:
 
 
 def _slope(subject: Subject, gradients: dict[str, Tensor], length: float) -> float:
-    """The loss's central difference along its gradient.
-
-    Of three steps, which should change the loss by a tenth of a nat and less, the one whose slope
-    comes closest to the gradient's length: a router that sends a token elsewhere makes it jump.
-    """
+    """The loss's slope along its gradient at the weights."""
+    from compat.subject.slope import slope_along
     from compat.subject.training import loss_beside
 
     direction = {name: gradient / length for name, gradient in gradients.items()}
-    slopes = []
-    for step in (0.1 / length, 0.03 / length, 0.01 / length):
-        up, down = (loss_beside(subject, direction, sign * step) for sign in (1, -1))
-        slopes.append((up - down) / (2 * step))
-    return min(slopes, key=lambda slope: abs(slope - length))
+    # Weights have no one size: steps are to move the loss by a tenth of a nat and less.
+    ten_nats = 10 / length
+    return slope_along(lambda step: loss_beside(subject, direction, step), ten_nats, length)
 
 
 @check(Area.TRAINING, needs={RESIDENT}, memory="training")

@@ -157,18 +157,9 @@ class PairSubject(Notes):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let no parameter of either model ask for a gradient."""
-        # By name: accelerate puts new parameters in the place of offloaded ones at every forward.
-        asked = [_asking(end.model) for end in self.both]
-        for end in self.both:
-            end.model.requires_grad_(False)
-        try:
+        """Let no weight of either model ask for a gradient inside."""
+        with self.source.frozen(), self.receiver.frozen():
             yield
-        finally:
-            for end, names in zip(self.both, asked, strict=True):
-                for name, parameter in end.model.named_parameters():
-                    if name in names:
-                        parameter.requires_grad_(True)
 
     # What it must be afterwards
 
@@ -198,11 +189,6 @@ def _behind(inputs: Inputs, count: int) -> Inputs:
 
 def _widened(rows: Tensor, count: int, value: int = 0) -> Tensor:
     return torch.cat([rows.new_full((len(rows), count), value), rows], dim=1)
-
-
-def _asking(model: nn.Module) -> frozenset[str]:
-    """Names of the parameters that ask for a gradient."""
-    return frozenset(name for name, one in model.named_parameters() if one.requires_grad)
 
 
 def _address(tensor: Tensor) -> int:
