@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compat.subject.positions import announces_rotation
+from compat.subject.positions import announces_linear_bias, announces_rotation
 
 if TYPE_CHECKING:
     from compat.subject.adaptable import AdaptableModel
@@ -53,6 +53,12 @@ def attention(subject: AdaptableModel) -> bool:
 def rotary(subject: AdaptableModel) -> bool:
     """A config that says by which angles queries and keys are turned."""
     return announces_rotation(subject.model)
+
+
+def linear_bias(subject: AdaptableModel) -> bool:
+    """A config or a class that says that attention falls off with distance, head by head."""
+    attentions = [block.attention.module for block in subject.anatomy.blocks if block.attention]
+    return announces_linear_bias(subject.model, attentions)
 
 
 def hidden_states(subject: AdaptableModel) -> bool:
@@ -107,6 +113,7 @@ CAPABILITIES: dict[str, Capability] = {
     "vision": vision,
     "attention": attention,
     "rotary": rotary,
+    "linear-bias": linear_bias,
     "hidden-states": hidden_states,
     "inputs-embeds": inputs_embeds,
     "chat-template": chat_template,

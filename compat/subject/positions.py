@@ -7,7 +7,9 @@ else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +29,19 @@ LENGTH = 56
 def announces_rotation(model: nn.Module) -> bool:
     """Whether the config says by which angles queries and keys are turned."""
     return bool(getattr(text_config(model), "rope_parameters", None))
+
+
+def announces_linear_bias(model: nn.Module, attentions: Iterable[nn.Module]) -> bool:
+    """Whether the config says that scores fall off with distance (ALiBi), or else the class does.
+
+    BLOOM's config says nothing of it: its attention takes the bias by name.
+    """
+    config = text_config(model)
+    for settings in (config, getattr(config, "attn_config", None)):
+        announced = getattr(settings, "alibi", None)
+        if announced is not None:
+            return bool(announced)
+    return any("alibi" in signature(module.forward).parameters for module in attentions)
 
 
 def announced_frequencies(model: nn.Module, block: int, length: int) -> torch.Tensor:

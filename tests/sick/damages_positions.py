@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers.models.llama import modeling_llama
 
+from compat.targets import Mode
 from tests.sick.sickness import BLOOM, LLAMA_2, sick
 from tests.sick.surgery import around_forward, attentions
 
@@ -105,29 +106,100 @@ def queries_turned_backwards(subject: Any) -> None:
     _turn_by(subject, turn)
 
 
-def _change_slopes(subject: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Change the bias of each attention, (heads, 1, length)."""
+def _change_slopes(
+    subject: Any, change: Callable[[torch.Tensor], torch.Tensor], blocks: slice = slice(None)
+) -> None:
+    """Change the bias of the attention of some blocks, (heads, 1, length)."""
 
     def around(inner: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs["alibi"] = change(kwargs["alibi"])
         return inner(*args, **kwargs)
 
-    for attention in attentions(subject):
+    for attention in attentions(subject)[blocks]:
         around_forward(attention, around)
 
 
-@sick(SLOPES, says="block 0: slopes .*: differs", model=BLOOM)
+@sick(SLOPES, says=r"block 0: heads \[.*\] fall off by", model=BLOOM)
 def slopes_of_heads_reversed(subject: Any) -> None:
     """The steepest slope is given to the last head."""
     _change_slopes(subject, lambda bias: bias.flip(0))
 
 
-@sick(SLOPES, says="block 0: slopes .*: differs", model=BLOOM)
+@sick(SLOPES, says=r"block 0: heads \[.*\] fall off by", model=BLOOM)
 def slopes_of_twice_as_many_heads(subject: Any) -> None:
     """The slopes are made for all heads of two devices, and the first half is taken."""
     heads = subject.gate_sites[0].heads
     ratio = 2 ** (4 * torch.arange(1, heads + 1) / heads)
     _change_slopes(subject, lambda bias: bias * ratio.repeat(len(bias) // heads)[:, None, None])
+
+
+@sick(SLOPES, says=r"block 1: heads \[0, 1, 2, 3\] fall off by \[.*\] nats", model=BLOOM)
+@sick(SLOPES, says=r"block 1: heads \[0, 1\] fall off by", model=BLOOM, mode=Mode.BF16)
+def bias_of_one_block_dropped(subject: Any) -> None:
+    """One block's attention is computed without its bias."""
+    _change_slopes(subject, torch.zeros_like, slice(1, 2))
+
+
+@sick(SLOPES, says=r"block 0: heads \[3\] fall off by", model=BLOOM)
+def bias_of_one_head_lost(subject: Any) -> None:
+    """The last head's bias is lost on the way: it sees all tokens alike."""
+
+    def lose(bias: torch.Tensor) -> torch.Tensor:
+        kept = bias.clone()
+        kept[3::4] = 0
+        return kept
+
+    _change_slopes(subject, lose)
+
+
+@sick(
+    SLOPES,
+    says=r"block 0: heads \[.*\] do not fall off evenly",
+    model=BLOOM,
+    shows_in={"calibration"},
+)
+def bias_clipped(subject: Any) -> None:
+    """The bias of tokens far back is clipped, as with positions in buckets."""
+    _change_slopes(subject, lambda bias: bias.clamp(min=float(bias.max()) - 2))
+
+
+@sick(
+    SLOPES,
+    says=r"block 0: heads \[.*\] do not fall off evenly",
+    model=BLOOM,
+    shows_in={"calibration"},
+)
+def bias_in_steps(subject: Any) -> None:
+    """Distances are counted in steps of four tokens: over all of them the slopes are right."""
+
+    def step(bias: torch.Tensor) -> torch.Tensor:
+        slopes = (bias[..., 1:2] - bias[..., :1]) if bias.shape[-1] > 1 else bias[..., :1]
+        distances = torch.arange(bias.shape[-1] - 1, -1, -1)
+        # Half a step up and down, so that the line through the steps is the published one.
+        away = torch.where(distances == 0, 0, distances.div(4, rounding_mode="floor") * 4 + 1.5)
+        return bias[..., -1:] - slopes * away
+
+    _change_slopes(subject, step)
+
+
+@sick(
+    ROTARY,
+    says=r"block 1: queries: by 1\.0000 a token turn \[0, 0, 0, 0\] numbers",
+    model=LLAMA_2,
+    shows_in={"forward", "generation"},
+)
+def rotation_of_one_block_dropped(subject: Any) -> None:
+    """One block's attention compares queries and keys as if they had no positions."""
+    own = modeling_llama.apply_rotary_pos_emb
+
+    def without(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        modeling_llama.apply_rotary_pos_emb = lambda query, key, *_angles, **_more: (query, key)
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            modeling_llama.apply_rotary_pos_emb = own
+
+    around_forward(attentions(subject)[1], without)
 
 
 @sick(
