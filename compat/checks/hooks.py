@@ -39,7 +39,7 @@ def captured_equals_hidden_states(subject: Subject) -> None:
     last, reported = blocks[-1], states[-1].float()
     if not torch.equal(last, reported):
         normed = subject.final_norm(last)
-        subject.assert_close(normed, reported, "the last block's output after the final norm")
+        subject.assert_same(normed, reported, "the last block's output after the final norm")
 
 
 @check(Area.HOOKS)
@@ -71,7 +71,7 @@ def steering_takes_effect_and_is_undone(subject: Subject) -> None:
         direction *= block[start:].norm(dim=-1).mean() / direction.norm()
         with subject.steer(index, direction, start=start):
             steered = subject.logits(inputs)[0]
-        subject.assert_close(steered[:start], before[:start], f"block {index}: earlier logits")
+        subject.assert_same(steered[:start], before[:start], f"block {index}: earlier logits")
         moved = float((steered[start:] - before[start:]).abs().max())
         assert moved > subject.tolerance * float(before.max() - before.min()), (
             f"block {index}: a direction as long as the hidden state moves no logit "
@@ -92,7 +92,7 @@ def patching_carries_the_run_over(subject: Subject) -> None:
     with subject.patch(last, captured[last][0]):
         patched = subject.logits(a)
     assert float((subject.logits(a) - expected).abs().max()) > 0, "runs A and B do not differ"
-    subject.assert_close(patched, expected, "logits of A patched with B")
+    subject.assert_same(patched, expected, "logits of A patched with B")
 
 
 @check(Area.HOOKS, memory="backward")

@@ -38,7 +38,7 @@ def weights_wait_where_asked(subject: Subject) -> None:
 def offloaded_equals_resident(subject: Subject) -> None:
     """Logits are those of the same weights in the memory of one device."""
     reference = subject.reference
-    difference = subject.assert_close(subject.run.logits, reference.logits, "offloaded logits")
+    difference = subject.assert_same(subject.run.logits, reference.logits, "offloaded logits")
     subject.measure("relative_difference", difference)
     subject.measure("reference", reference.name)
 
@@ -52,7 +52,7 @@ def offloaded_hooks_see_activations(subject: Subject) -> None:
     for index, theirs in enumerate(reference.blocks):
         (hidden,) = captured[index]
         assert hidden.device.type != "meta", f"block {index}: the captured state has no data"
-        subject.assert_close(hidden[0].cpu(), theirs, f"block {index}: captured state")
+        subject.assert_same(hidden[0].cpu(), theirs, f"block {index}: captured state")
 
 
 @check(Area.OFFLOAD, needs={"offloaded", "inputs-embeds"}, modes=OFFLOADED)
@@ -62,4 +62,4 @@ def offloaded_embeds_equal_ids(subject: Subject) -> None:
     embeds: Tensor = subject.embed(inputs)
     assert embeds.device.type != "meta", "the offloaded embedding gives no data"
     by_embeds = subject.logits_of_embeds(inputs, embeds)
-    subject.assert_close(by_embeds, subject.logits(inputs), "logits of the embedded tokens")
+    subject.assert_same(by_embeds, subject.logits(inputs), "logits of the embedded tokens")

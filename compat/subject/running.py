@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 from compat.interventions.soft_prompt import draw_soft_prompt, frozen, put_before
 from compat.subject.inputs import Generation, Inputs
 from compat.subject.reading import ReadingModel
-from compat.subject.tolerance import assert_close, tolerance
+from compat.subject.tolerance import assert_close, rounding_step, tolerance
 
 NEW_TOKENS = 12
 """How many tokens a check generates unless more is the point."""
@@ -200,3 +200,11 @@ class RunningModel(ReadingModel):
     def assert_close(self, actual: torch.Tensor, expected: torch.Tensor, what: str) -> float:
         """Fail unless both are equal up to the rounding of this mode; NaN never is."""
         return assert_close(actual, expected, self.mode, self.target.device, what)
+
+    def assert_same(self, actual: torch.Tensor, expected: torch.Tensor, what: str) -> float:
+        """Fail unless both are equal up to a step of the dtype; NaN never is.
+
+        For runs of equal shapes on one device: what they have in common is computed alike.
+        """
+        bound = rounding_step(self.mode, self.target.device, self.dtype)
+        return assert_close(actual, expected, self.mode, self.target.device, what, bound)

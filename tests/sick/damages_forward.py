@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from compat.targets import Weights
+from compat.targets import Mode, Weights
 from tests.sick.sickness import GEMMA_WITH_VISION, GPT2, LLAMA_2, sick
 from tests.sick.surgery import (
     around_forward,
@@ -150,6 +150,23 @@ def causal_mask_ignored(subject: Any) -> None:
     """Every position attends to every other."""
     for attention in attentions(subject):
         attention.is_causal = False
+
+
+@sick(
+    "later_tokens_do_not_reach_back",
+    says=r"logits before the changed token: differs by \d\.\d+e-02",
+    mode=Mode.BF16,
+    spares={"recites_teacher_forced", "padded_batch_equals_singles"},
+)
+@sick(
+    "steering_takes_effect_and_is_undone",
+    says=r"earlier logits: differs by \d\.\d+e-02",
+    mode=Mode.BF16,
+    spares={"patching_carries_the_run_over"},
+)
+def last_token_leaks_back(subject: Any) -> None:
+    """What is said last is heard a little at every position: by 1 to 4 % of the logits' range."""
+    change_logits(subject.model, lambda logits: logits + 0.05 * logits[:, -1:])
 
 
 @sick("later_tokens_do_not_reach_back", says="the model does not read them")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from compat.interventions import hidden_of, with_hidden
+from compat.targets import Mode
 from tests.sick.sickness import sick
 from tests.sick.surgery import (
     around_forward,
@@ -116,6 +117,21 @@ def steering_leaks(subject: Any) -> None:
 @sick("patching_carries_the_run_over", says="logits of A patched with B: differs")
 def skip_connection_around_the_last_block(subject: Any) -> None:
     """A U-Net skip carries the first block's input past all hooks to the final norm."""
+    _carry_to_the_final_norm(subject, 1.0)
+
+
+@sick(
+    "patching_carries_the_run_over",
+    says=r"logits of A patched with B: differs by \d\.\d+e-02",
+    mode=Mode.BF16,
+    spares={"recites_teacher_forced"},
+)
+def faint_skip_connection_around_the_last_block(subject: Any) -> None:
+    """The same with a small scale, in half precision: it hides in what rounding explains."""
+    _carry_to_the_final_norm(subject, 0.3)
+
+
+def _carry_to_the_final_norm(subject: Any, scale: float) -> None:
     entered: list[torch.Tensor] = []
 
     def keep(inner: Any, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +139,9 @@ def skip_connection_around_the_last_block(subject: Any) -> None:
         return inner(hidden, *args, **kwargs)
 
     around_forward(modules(subject)[0], keep)
-    around_forward(subject.anatomy.final_norm, lambda inner, hidden: inner(hidden + entered[0]))
+    around_forward(
+        subject.anatomy.final_norm, lambda inner, hidden: inner(hidden + scale * entered[0])
+    )
 
 
 @sick(

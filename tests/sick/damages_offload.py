@@ -42,6 +42,23 @@ def weights_of_another_block_brought_in(subject: Any) -> None:
             hook.weights_map = other.weights_map
 
 
+@sick("offloaded_equals_resident", says=r"offloaded logits: differs by \d\.\d+e-0[56]", **DISK)
+def norm_of_another_config(subject: Any) -> None:
+    """The final norm was built from another config than the one in memory: its epsilon is twice."""
+    subject.anatomy.final_norm.variance_epsilon *= 2
+
+
+@sick(
+    "offloaded_hooks_see_activations",
+    says=r"block \d: captured state: differs by \d\.\d+e-0[56]",
+    **DISK,
+)
+def norms_rounded(subject: Any) -> None:
+    """The epsilon of the blocks' norms was rounded on its way: it is off by 1 %."""
+    for block in modules(subject):
+        block.post_attention_layernorm.variance_epsilon *= 1.01
+
+
 @sick(
     "offloaded_hooks_see_activations",
     says="block 0: the captured state has no data",

@@ -95,7 +95,7 @@ def assertions() -> Iterator[tuple[str, int, int, str]]:
     """File, first and last line, and text of what the checks assert.
 
     That is every `assert` with a message (one without is there for the type checker alone) and
-    every call of `assert_close`.
+    every call of `assert_close` or `assert_same`.
     """
     for path in sorted(CHECKS.glob("*.py")):
         source = path.read_text(encoding="utf-8")
@@ -109,5 +109,5 @@ def _compares(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "assert_close"
+        and node.func.attr in {"assert_close", "assert_same"}
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from compat.loading.load import load_dtype
-from compat.subject.tolerance import assert_close, relative_difference, tolerance
+from compat.subject.tolerance import assert_close, relative_difference, rounding_step, tolerance
 from compat.targets import Device, Mode, Target, Weights
 
 EXPECTED = torch.tensor([[-10.0, 0.0, 10.0]])
@@ -61,3 +61,23 @@ def test_nan_and_infinity_are_close_to_nothing(value: float, where: str) -> None
 def test_another_shape_is_not_broadcast() -> None:
     with pytest.raises(AssertionError, match=r"shape \(3,\) instead of \(1, 3\)"):
         assert_close(EXPECTED[0], EXPECTED, Mode.FP32, Device.CPU, "logits")
+
+
+@pytest.mark.parametrize(
+    ("mode", "dtype", "step"),
+    [
+        (Mode.FP32, torch.float32, 1e-6),
+        (Mode.NF4, torch.float32, 1e-6),
+        (Mode.FP16, torch.float16, 2**-10),
+        (Mode.BF16, torch.bfloat16, 2**-7),
+        (Mode.CPU_OFFLOAD, torch.bfloat16, 2**-7),
+        (Mode.INT8, torch.float32, 5e-2),
+    ],
+)
+def test_runs_of_equal_shapes_are_given_a_step_of_their_dtype(
+    mode: Mode, dtype: torch.dtype, step: float
+) -> None:
+    assert rounding_step(mode, Device.CPU, dtype) == step <= tolerance(mode, Device.CPU)
+    assert_close(EXPECTED + 18 * step, EXPECTED, mode, Device.CPU, "logits", step)
+    with pytest.raises(AssertionError, match="logits: differs"):
+        assert_close(EXPECTED + 22 * step, EXPECTED, mode, Device.CPU, "logits", step)
