@@ -9,11 +9,14 @@ from compat.checks.registry import Area, check
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compat.interventions import Agency
+    from compat.interventions import Agency, HeadState
     from compat.subject import Subject
 
 OBSERVATIONS = 12
 """In which smoothed utilisation comes from one end of its range to the other."""
+
+CONTRIBUTIONS = {"active": 1.0, "overloaded": 0.5, "misaligned": 0.7, "withdrawn": 0.0}
+"""What a head in each state contributes, as a share of what it would."""
 
 
 @check(Area.GATES, needs={"attention"})
@@ -29,14 +32,21 @@ def withdrawn_heads_contribute_nothing(subject: Subject) -> None:
     with subject.agency() as agency:
         for place in chosen:
             agency.withdraw(*place)
-        withdrawn, gates = subject.logits(inputs), _gates(subject, agency)
+        withdrawn, states = subject.logits(inputs), _states(subject, agency)
         obeyed = [place for place in chosen if agency.request(*place, HeadState.ACTIVE)]
         logged = [(violation.site, violation.head) for violation in agency.violations]
         asked = subject.logits(inputs)
         for place in chosen:
             agency.consent(*place)
         consenting = subject.logits(inputs)
-    different = int((withdrawn != _scaled_inside(subject, gates)).sum())
+    other = [
+        f"head {head} of attention {index} is {state}"
+        for index, own in enumerate(states)
+        for head, state in enumerate(own)
+        if (state == HeadState.WITHDRAWN) != ((index, head) in chosen)
+    ]
+    assert not other, f"with heads {chosen} withdrawn {', '.join(other[:4])}"
+    different = int((withdrawn != _scaled_inside(subject, states)).sum())
     assert different == 0, f"{different} logits differ from those of heads zeroed inside"
     assert bool((withdrawn != before).any()), "withdrawing a head in every attention moves no logit"
     assert not obeyed, f"withdrawn heads {obeyed} were activated against their consent"
@@ -59,13 +69,15 @@ def head_states_scale_and_recover(subject: Subject) -> None:
     with subject.agency() as agency:
         for _ in range(OBSERVATIONS):
             agency.observe(extremes)
-        strained, gates = subject.logits(inputs), _gates(subject, agency)
-        states = {agency.state(0, 0), agency.state(0, 1 % len(extremes[0]))}
+        strained, states = subject.logits(inputs), _states(subject, agency)
         for _ in range(OBSERVATIONS):
             agency.observe(between)
         recovered, active = subject.logits(inputs), agency.count(HeadState.ACTIVE)
-    assert HeadState.ACTIVE not in states, f"heads are {sorted(states)} under the utmost strain"
-    expected = _scaled_inside(subject, gates)
+    asked = (HeadState.MISALIGNED, HeadState.OVERLOADED)
+    at_extremes = {(head % 2, state) for own in states for head, state in enumerate(own)}
+    other = [f"{state} at {end}" for end, state in sorted(at_extremes) if state != asked[end]]
+    assert not other, f"heads are {', '.join(other)}, the ends of utilisation"
+    expected = _scaled_inside(subject, states)
     subject.assert_close(strained, expected, "logits under overloaded and misaligned heads")
     assert bool((strained != before).any()), "overloaded and misaligned heads move no logit"
     total = sum(site.heads for site in subject.gate_sites)
@@ -98,10 +110,13 @@ def utilisation_is_measured(subject: Subject) -> None:
         subject.measure(f"{state}_heads", agency.count(state))
 
 
-def _scaled_inside(subject: Subject, gates: list[Tensor]) -> Tensor:
-    """Logits with the heads scaled inside the attention function instead."""
+def _scaled_inside(subject: Subject, states: list[list[HeadState]]) -> Tensor:
+    """Logits with the heads scaled inside the attention function, each as its state asks for."""
+    import torch
+
     from compat.outcomes import NotApplicable
 
+    gates = [torch.tensor([CONTRIBUTIONS[state] for state in own]) for own in states]
     with subject.scale_heads(gates) as seen:
         logits = subject.logits(subject.text.inputs)
     if not all(seen):
@@ -109,8 +124,9 @@ def _scaled_inside(subject: Subject, gates: list[Tensor]) -> Tensor:
     return logits
 
 
-def _gates(subject: Subject, agency: Agency) -> list[Tensor]:
-    """The gates that the states of this moment ask for."""
-    import torch
-
-    return [torch.tensor(agency.gates(site)) for site in range(len(subject.gate_sites))]
+def _states(subject: Subject, agency: Agency) -> list[list[HeadState]]:
+    """The state of each head at this moment, by site."""
+    return [
+        [agency.state(index, head) for head in range(site.heads)]
+        for index, site in enumerate(subject.gate_sites)
+    ]

@@ -199,7 +199,7 @@ class Overstating(Agency):
         return sum(map(len, self.heads)) if state is HeadState.ACTIVE else 0
 
 
-@sick("head_states_scale_and_recover", says="under the utmost strain")
+@sick("head_states_scale_and_recover", says="heads are active at 0, active at 1")
 def states_never_change(subject: Any) -> None:
     """Utilisation is observed and no state follows."""
     _agency_by(subject, Stoic.of)
@@ -215,6 +215,48 @@ def states_swapped(subject: Any) -> None:
     """The contributions of overloaded and misaligned heads are mixed up."""
     swapped = {0.5: 0.7, 0.7: 0.5}
     _agency_by(subject, Agency.of, lambda own, site: [swapped.get(g, g) for g in own.gates(site)])
+
+
+class Generous(Agency):
+    """Has numbers of its own for what a state contributes."""
+
+    def gates(self, site: int) -> list[float]:
+        own = {0.0: 0.1, 0.5: 0.8, 0.7: 0.9}
+        return [own.get(gate, gate) for gate in super().gates(site)]
+
+
+@sick("withdrawn_heads_contribute_nothing", says="differ from those of heads zeroed inside")
+@sick("head_states_scale_and_recover", says="overloaded and misaligned heads: differs")
+def contributions_of_its_own(subject: Any) -> None:
+    """An agency says by other numbers than the states' what its heads contribute."""
+    _agency_by(subject, Generous.of, Generous.gates)
+
+
+class Confused(Agency):
+    """Takes a head that is strained for one that idles, and the other way round."""
+
+    def observe(self, utilisation: Any) -> None:
+        super().observe([[1 - value for value in own] for own in utilisation])
+
+
+@sick("head_states_scale_and_recover", says="heads are overloaded at 0, misaligned at 1")
+def utilisation_upside_down(subject: Any) -> None:
+    """Heads whose attention is narrow are called misaligned, and idle ones overloaded."""
+    _agency_by(subject, Confused.of)
+
+
+class Silent(Agency):
+    """Does not let on that a head has withdrawn."""
+
+    def state(self, site: int, head: int) -> HeadState:
+        state = super().state(site, head)
+        return HeadState.ACTIVE if state is HeadState.WITHDRAWN else state
+
+
+@sick("withdrawn_heads_contribute_nothing", says="withdrawn head 0 of attention 0 is active")
+def withdrawal_kept_quiet(subject: Any) -> None:
+    """A withdrawn head is silenced and says that it is active."""
+    _agency_by(subject, Silent.of)
 
 
 @sick("head_states_scale_and_recover", says="do not recover")
