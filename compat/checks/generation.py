@@ -90,6 +90,20 @@ def stops_at_end_of_text(subject: Subject) -> None:
 
 
 @check(Area.GENERATION)
+def stops_at_given_token(subject: Subject) -> None:
+    """Generation ends with the token that is given as its end, whatever the weights say."""
+    said = subject.greedy.row()
+    new = [place for place, token in enumerate(said) if token not in said[:place]]
+    # The third token or a later one, so that it is seen to go on before; weights that repeat
+    # themselves may say fewer that are new.
+    place = next((place for place in new if place >= 2), new[-1])
+    stopped = subject.generate(subject.text.prompt(), eos_token_id=said[place]).row()
+    assert stopped == said[: place + 1], (
+        f"says {stopped} where token {said[place]} is the end of {said[: place + 1]}"
+    )
+
+
+@check(Area.GENERATION)
 def explicit_settings_win(subject: Subject) -> None:
     """Settings that are given win over the generation config that came with the checkpoint."""
     first = subject.greedy.row()[0]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from tests.sick.sickness import sick
+from compat.targets import Weights
+from tests.sick.sickness import GPT2, sick
 from tests.sick.surgery import (
     around_forward,
     attentions,
@@ -145,12 +146,32 @@ def end_of_text_never_predicted(subject: Any) -> None:
 
 
 @sick("stops_at_end_of_text", says="where the text ends 3 tokens on", spares={"recites_freely"})
+@sick("stops_at_given_token", says="is the end of", weights=Weights.LOCAL)
 def end_of_text_not_heeded(subject: Any) -> None:
     """`generate` goes on after the end of text."""
     inner = subject.model.generate
 
     def generate(*args: Any, generation_config: GenerationConfig, **kwargs: Any) -> Any:
         generation_config.eos_token_id = None
+        return inner(*args, generation_config=generation_config, **kwargs)
+
+    subject.model.generate = generate
+
+
+@sick(
+    "stops_at_given_token",
+    says="is the end of",
+    weights=Weights.LOCAL,
+    spares={"explicit_settings_win"},
+)
+@sick("stops_at_given_token", says="is the end of", model=GPT2, spares={"stops_at_end_of_text"})
+def own_end_of_text_only(subject: Any) -> None:
+    """`generate` stops at the end of text that the tokenizer has, and at no token it is given."""
+    inner = subject.model.generate
+
+    def generate(*args: Any, generation_config: GenerationConfig, **kwargs: Any) -> Any:
+        if generation_config.eos_token_id is not None:
+            generation_config.eos_token_id = subject.tokenizer.eos_token_id
         return inner(*args, generation_config=generation_config, **kwargs)
 
     subject.model.generate = generate
