@@ -20,6 +20,7 @@ _BYTES = {Mode.FP32: 4, Mode.BF16: 2}
 _GENERATION = (
     "explicit_settings_win",
     "stops_at_end_of_text",
+    "stops_at_given_token",
     "greedy_repeats",
     "sampling_repeats_with_seed",
     "cache_changes_nothing",
