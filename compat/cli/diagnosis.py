@@ -117,7 +117,8 @@ class Diagnosis:
             return Exit.SUITE_FAILED
         if any(verdict.passed for verdict in self.verdicts.values()):
             return Exit.WORKS
-        return Exit.BLOCKED_HERE if Word.BLOCKED in words else Exit.SUITE_FAILED
+        blocked = Word.BLOCKED in words or any(step.state is State.BLOCKED for step in self.steps)
+        return Exit.BLOCKED_HERE if blocked else Exit.SUITE_FAILED
 
 
 def diagnose(

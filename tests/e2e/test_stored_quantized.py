@@ -38,10 +38,10 @@ def cases(tmp_path_factory: pytest.TempPathFactory, scheme: str) -> Outcomes:
     """What the suite says of such a folder in every mode that there is."""
     place = tmp_path_factory.mktemp("stored")
     _quantize(place / "quantized", scheme)
-    return tested(place)
+    return records_of(place)
 
 
-def tested(place: Path, *arguments: str) -> Outcomes:
+def records_of(place: Path, *arguments: str) -> Outcomes:
     """Test the folder `quantized` in a place: the records of its cases."""
     (place / "pytest.ini").write_text("[pytest]\n")
     (place / "test_suite.py").write_text("from compat.suite import test_check\n")
@@ -154,7 +154,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": kept},
     }
     (folder / "config.json").write_text(json.dumps(config))
-    return tested(place, "-k", "native or bf16", "-m", "forward or precision")
+    return records_of(place, "-k", "native or bf16", "-m", "forward or precision")
 
 
 def test_packed_experts_run_unpacked_in_half_precision(packed: Outcomes) -> None:

@@ -95,10 +95,12 @@ def once(fault):
 
 
 def break_cuda():
-    def synchronize():
+    def synchronize(device=None):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=synchronize)
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, device_count=lambda: 1, synchronize=synchronize
+    )
     sys.modules["torch"] = SimpleNamespace(cuda=cuda)
     synchronize()
 

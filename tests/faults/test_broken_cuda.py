@@ -57,5 +57,5 @@ ONE_GPU = """
 from compat.targets import devices
 
 GPU = devices.Gpu(name="H200", memory=141 * 10**9, capability=(9, 0))
-devices.this_host = lambda: devices.Host(gpus=(GPU,), torch_cuda="12.8")
+devices.this_host = lambda *_: devices.Host(gpus=(GPU,), torch_cuda="12.8")
 """
