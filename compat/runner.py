@@ -92,7 +92,7 @@ def run_check(check: Check, subject: AnySubject) -> None:
     known = known_capabilities(subject.spec, target)
     for name in sorted(check.needs):
         if known.get(name) is False:
-            raise NotApplicable(f"the model has no {name.replace('-', ' ')}")
+            raise NotApplicable(f"{check.name} needs {name}, which {target.id} lacks")
     undecided = check.needs - (known.keys() - set(getattr(subject, "lacks", ())))
     if undecided:
         cast("Subject | PairSubject", subject).require(*sorted(undecided))

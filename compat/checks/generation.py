@@ -93,9 +93,10 @@ def stops_at_end_of_text(subject: Subject) -> None:
 def stops_at_given_token(subject: Subject) -> None:
     """Generation ends with the token that is given as its end, whatever the weights say."""
     said = subject.greedy.row()
-    new = [place for place, token in enumerate(said) if token not in said[:place]]
-    # The third token or a later one, so that it is seen to go on before; weights that repeat
-    # themselves may say fewer that are new.
+    # Not the last token: it would be the end in any case.
+    new = [place for place, token in enumerate(said[:-1]) if token not in said[:place]]
+    # The third or a later one, so that it is seen to go on before; weights that repeat themselves
+    # may say fewer that are new.
     place = next((place for place in new if place >= 2), new[-1])
     stopped = subject.generate(subject.text.prompt(), eos_token_id=said[place]).row()
     assert stopped == said[: place + 1], (

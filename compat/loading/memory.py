@@ -19,7 +19,7 @@ _FROZEN: ContextVar[bool] = ContextVar("older objects are left uncollected", def
 _COLLECTED: ContextVar[float | None] = ContextVar("all objects were last collected", default=None)
 """When, on the monotonic clock; None before the first load."""
 SECONDS_BETWEEN_FULL_COLLECTIONS = 20.0
-"""One takes a sixth of a second once torch and transformers are there: a hundredth of the time."""
+"""So seldom that walking all that torch and transformers have made is next to none of the time."""
 
 LARGE = 2**20
 MOST_ON_HEAP = 32 * 2**20
@@ -117,7 +117,7 @@ def large_pieces_given_back() -> Iterator[None]:
 
     glibc takes pieces of up to 32 MiB from its heap once it has met one, and what is freed there
     below something that stays is not given back. Quantizing frees a matrix for each that it makes,
-    and a 4-bit layer unpacks one whenever it runs: a process grew to four times what it held.
+    and a 4-bit layer unpacks one whenever it runs: a process grew far beyond what it held.
     Outside, where activations come and go, the heap is faster. Does nothing where malloc is not
     glibc's.
     """

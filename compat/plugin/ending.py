@@ -1,7 +1,7 @@
 """The end of a process that has half a million objects of torch and transformers in it.
 
-pytest collects garbage five times there and Python at least twice, and each time walks through all
-of them: two seconds in every worker, and between Ctrl-C and the prompt.
+pytest collects garbage several times there and Python once more, and each time walks through all of
+them: in every worker, and between Ctrl-C and the prompt.
 """
 
 from __future__ import annotations

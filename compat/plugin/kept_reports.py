@@ -1,7 +1,7 @@
 """What pytest's reports of one case have in common is kept once.
 
 pytest keeps the reports of setup, call and teardown of every case until the end of the run. Each
-has its own copy of the item's keywords and location: two thirds of what a case leaves in memory.
+has its own copy of the item's keywords and location, which is most of what a case leaves in memory.
 """
 
 from __future__ import annotations

@@ -234,9 +234,8 @@ class TargetScheduling:
         """The first unit, the longest; or one of a model that no other worker has.
 
         A worker that goes on with its model, or else takes one of its own, has the architecture
-        imported once, and not in every worker; that takes as long as a dozen cases. A unit comes
-        before its turn only while enough is left to keep all workers busy for as long as the
-        longest takes.
+        imported once, and not in every worker. A unit comes before its turn only while enough is
+        left to keep all workers busy for as long as the longest takes.
         """
         first, own = units[0], self._last_model.get(node)
         others = {model for one, model in self._last_model.items() if one is not node}

@@ -16,7 +16,7 @@ _CELL_LIMIT = 240
 
 
 def escaped(text: str, limit: int = _CELL_LIMIT) -> str:
-    """`text` on one line, with nothing in it that Markdown, GitHub's or HTML would obey."""
+    """`text` on one line, with nothing in it that HTML or Markdown, GitHub's too, would obey."""
     line = " ".join(text.split())
     cut = line if len(line) <= limit else line[:limit].rstrip() + " …"
     return _BARE.sub(rf"\g<0>{_JOINER}", _SPECIAL.sub(r"\\\1", cut))

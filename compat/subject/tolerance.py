@@ -36,10 +36,10 @@ def tolerance(mode: Mode, device: Device) -> float:
 def rounding_step(mode: Mode, device: Device, dtype: torch.dtype) -> float:
     """The largest difference, as a share of the range, of runs that do the same sums alike.
 
-    Where shapes, dtype and device are the same the twins differ by nothing on a CPU, but for 6e-8
-    where experts get other tokens beside theirs, and 4e-4 in fp16 where a norm is computed apart.
-    One step of `dtype` is allowed. Not in int8, where the rest of the batch matters, in `auto`,
-    over devices that need not be of one kind, and with the kernels of a stored quantization.
+    Where shapes, dtype and device are the same most twins do not differ at all on a CPU; some do
+    where experts get other tokens beside theirs, or in fp16 where a norm is computed apart. One
+    step of `dtype` is allowed. Not in int8, where the rest of the batch matters, in `auto`, over
+    devices that need not be of one kind, and with the kernels of a stored quantization.
     """
     if mode in (Mode.INT8, Mode.AUTO, Mode.NATIVE):
         return tolerance(mode, device)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,10 @@ from compat.fit.budget import Bill
 from compat.targets import Device, Mode
 from compat.weights.full.write import write_full
 from compat.weights.local import local_spec
+from tests.faults.memory_group import memory_group
 
 MODEL = "facebook/opt-350m"
 """662 MB in bfloat16, in matrices that malloc takes from its heap."""
-GROUPS = Path("/sys/fs/cgroup/memory")
 LOAD = """
 import sys
 from pathlib import Path
@@ -38,28 +36,6 @@ with open_subject(target, spec, Opening(host=this_host(), local={spec.id: folder
     assert subject.forward(subject.text.inputs) is not None
 """
 
-Limit = Callable[[int], list[str]]
-
-
-@pytest.fixture
-def limited() -> Iterator[Limit]:
-    """Begins a command that runs with so many bytes of memory: its own, and files' that are used.
-
-    Pages of files that are clean are given up before anything is killed for memory.
-    """
-    group = GROUPS / f"compat-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError:
-        pytest.skip("makes a control group of version 1, and may not here")
-
-    def prefix(size: int) -> list[str]:
-        (group / "memory.limit_in_bytes").write_text(str(size))
-        return ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
-
-    yield prefix
-    group.rmdir()
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, registry) -> Path:
@@ -73,16 +49,21 @@ def needed(folder: Path, mode: Mode, facts) -> int:
     return Bill.of(predict(spec, mode, Device.CPU, Workload(1, 64), facts).needs()).host
 
 
-def load(folder: Path, mode: Mode, prefix: list[str]) -> int:
-    command = [*prefix, sys.executable, "-c", LOAD, str(folder), str(mode)]
-    # The fit is not judged inside: a limit of which it knew would have it skip.
-    return subprocess.run(command, capture_output=True).returncode
+def load(folder: Path, mode: Mode, size: int) -> int:
+    """The exit status of a process that loads it with so many bytes of memory.
+
+    They are its own and those of files' pages in use: clean ones are given up before anything is
+    killed. The fit is not judged inside: a limit of which it knew would have it skip.
+    """
+    command = [sys.executable, "-c", LOAD, str(folder), str(mode)]
+    with memory_group(size) as through:
+        return subprocess.run([*through, *command], capture_output=True).returncode
 
 
-def test_what_fits_by_the_prediction_runs_in_that(folder, limited, facts):
-    assert load(folder, Mode.NF4, limited(needed(folder, Mode.NF4, facts))) == 0
+def test_what_fits_by_the_prediction_runs_in_that(folder, facts):
+    assert load(folder, Mode.NF4, needed(folder, Mode.NF4, facts)) == 0
 
 
-def test_what_does_not_fit_by_far_is_killed(folder, limited, facts):
-    status = load(folder, Mode.NF4, limited(round(0.6 * needed(folder, Mode.NF4, facts))))
+def test_what_does_not_fit_by_far_is_killed(folder, facts):
+    status = load(folder, Mode.NF4, round(0.6 * needed(folder, Mode.NF4, facts)))
     assert status in (-signal.SIGKILL, 128 + signal.SIGKILL)
